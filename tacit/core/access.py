@@ -1,0 +1,105 @@
+"""API keys and what each may do. Only hashes are stored; a key is shown once, when it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
+
+from tacit.core.db import reading, released_metadata, writing
+from tacit.core.errors import Forbidden, Unauthenticated, UnknownSite
+from tacit.core.ids import new_id
+
+
+class Role(StrEnum):
+    """`write` may send events and ask for decisions; `app` also handles consent; officers and auditors read; `admin` may do everything."""
+
+    WRITE = "write"
+    APP = "app"
+    OFFICER = "officer"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+SENDERS = frozenset({Role.WRITE, Role.APP, Role.ADMIN})
+CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
+READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
+
+keys = Table(
+    "api_keys",
+    released_metadata,
+    Column("id", String(40), primary_key=True),
+    Column("sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("site", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking. `site` is `*` for an admin key."""
+
+    key_id: str
+    site: str
+    role: Role
+
+    def site_for(self, named: str | None) -> str:
+        """The site a request is about: the key's own, or for an admin key the one it names."""
+        if self.site != "*":
+            if named and named != self.site:
+                raise Forbidden("this key belongs to another site")
+            return self.site
+        if not named:
+            raise UnknownSite("an admin key has to name the site")
+        return named
+
+
+class KeyStore:
+    """Keys in the released vault."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, site: str, role: Role, *, now_ms: int) -> str:
+        """Make a key and return it, this one time."""
+        key = f"tacit_{role.value}_{secrets.token_urlsafe(30)}"
+        with writing(self._engine) as connection:
+            connection.execute(
+                insert(keys).values(id=new_id("key", now_ms=now_ms), sha256=_hash(key), site=site, role=role.value, created_ms=now_ms)
+            )
+        return key
+
+    def exists_any(self) -> bool:
+        """Whether the installation has a key at all."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(keys.c.id).limit(1)).first() is not None
+
+    def identify(self, key: str) -> Caller:
+        """The caller behind a key. Raises `Unauthenticated`."""
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(keys.c.id, keys.c.site, keys.c.role).where(keys.c.sha256 == _hash(key), keys.c.revoked_ms.is_(None))
+            ).first()
+        if row is None:
+            raise Unauthenticated("the key is not known or was revoked")
+        return Caller(row.id, row.site, Role(row.role))
+
+    def by_id(self, key_id: str) -> Caller:
+        """The caller behind a session that was opened with this key. Raises `Unauthenticated` once it is revoked."""
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(keys.c.id, keys.c.site, keys.c.role).where(keys.c.id == key_id, keys.c.revoked_ms.is_(None))
+            ).first()
+        if row is None:
+            raise Unauthenticated("the session's key was revoked")
+        return Caller(row.id, row.site, Role(row.role))
+
+
+def _hash(key: str) -> bytes:
+    """Keys have 240 random bits, so one SHA-256 is enough; there is nothing to guess."""
+    return hashlib.sha256(key.encode()).digest()

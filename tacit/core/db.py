@@ -1,0 +1,77 @@
+"""The two vaults as two SQLAlchemy engines. Nothing below `tacit.wiring` builds an engine or ever holds both.
+
+SQLite runs in WAL mode with every commit synced; freed pages of the intake vault are overwritten (`secure_delete`).
+A transaction is opened with `reading` or `writing`, so that a writer takes SQLite's lock at once and never deadlocks on an upgrade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from tacit.core.errors import StorageUnavailable
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+intake_metadata = MetaData(naming_convention=_NAMING)
+released_metadata = MetaData(naming_convention=_NAMING)
+
+
+def connect(url: str) -> Engine:
+    """An engine for one vault. `url` is an SQLAlchemy URL for SQLite or Postgres."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=5, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("tacit_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that may write; committed at the end. Raises `StorageUnavailable` when the database cannot take it."""
+    try:
+        with engine.connect().execution_options(tacit_writes=True) as connection, connection.begin():
+            yield connection
+    except OperationalError as error:
+        raise StorageUnavailable(_reason(error)) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads."""
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except OperationalError as error:
+        raise StorageUnavailable(_reason(error)) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    text = str(error.orig).lower()
+    for sign, reason in (
+        ("full", "the disk is full"),
+        ("locked", "the database is busy"),
+        ("no such table", "the database has no tables yet"),
+    ):
+        if sign in text:
+            return reason
+    return "the database did not answer"

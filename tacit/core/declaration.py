@@ -1,0 +1,302 @@
+"""What a site measures, adjusts and audits, as plain immutable values: the one vocabulary that all rooms share.
+
+A policy and an audit expand into measures like any other. A measure numbers its cells here, so the door can turn an event into
+contributions, the sanitiser can bound and count them, and the engine can read them back, without knowing each other.
+The invariant: a measure's `id` changes whenever anything changes that alters what a number in it means or what a person may add to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final
+
+from tacit.core.evidence import canonical
+
+OTHER = "other"
+"""The cell of every value outside a declared domain."""
+
+HOLDOUT = "holdout"
+"""The arm of people kept out of a policy; they see the default arm's content."""
+
+MEASUREMENT: Final = "measurement"
+PERSONALISATION: Final = "personalisation"
+FAIRNESS_AUDIT: Final = "fairness_audit"
+PURPOSES = (MEASUREMENT, PERSONALISATION, FAIRNESS_AUDIT)
+"""What a person can be asked for. Each is granted, refused and withdrawn on its own."""
+
+BOOKKEEPING = "bookkeeping"
+"""Under this key consent choices themselves are counted: the law requires the record, so nobody is asked."""
+
+CELL_LIMIT = 100_000
+
+
+class Kind(StrEnum):
+    """What a measure counts."""
+
+    COUNT = "count"
+    SUM = "sum"
+    POLICY = "policy"
+    AUDIT = "audit"
+    CHOICES = "choices"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A public, declared domain. An open dimension has one more cell, `other`, for every value outside it."""
+
+    name: str
+    values: tuple[str, ...]
+    closed: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All cell labels in order."""
+        return self.values if self.closed else (*self.values, OTHER)
+
+    @property
+    def size(self) -> int:
+        """Number of cells along this dimension."""
+        return len(self.values) + (not self.closed)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """A property that is summed beside the count, rounded to whole units and clipped to `[low, high]`."""
+
+    field: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that one person adds to a measure in one epoch: in `windows` windows, `per_window` rows each, `per_cell` to one cell."""
+
+    windows: int = 1
+    per_window: int = 1
+    per_cell: int = 1
+
+    def l2(self, cells: int) -> float:
+        """Worst-case L2 norm of one person's rows in one window: as many cells as possible filled to `per_cell`.
+
+        >>> Bounds(per_window=3, per_cell=1).l2(100) == 3 ** 0.5
+        True
+        >>> Bounds(per_window=5, per_cell=2).l2(100)
+        3.0
+        """
+        filled, rest = divmod(self.per_window, self.per_cell)
+        if filled >= cells:
+            filled, rest = cells, 0
+        return math.sqrt(filled * self.per_cell**2 + rest**2)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One vector of counts that a site releases for every window."""
+
+    site: str
+    name: str
+    kind: Kind
+    event: str
+    purpose: str
+    dimensions: tuple[Dimension, ...]
+    share: Decimal
+    bounds: Bounds = Bounds()
+    value: ValueRange | None = None
+    over_time: str = "none"
+    subject_of: str = ""
+    """The policy that a policy or audit measure belongs to."""
+
+    @cached_property
+    def cells(self) -> int:
+        """Number of cells: the product of the dimensions' sizes."""
+        return math.prod(d.size for d in self.dimensions)
+
+    @property
+    def length(self) -> int:
+        """Length of the released vector: the counts and, for a sum, the sums after them."""
+        return self.cells * (2 if self.value else 1)
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """Everything that gives the numbers their meaning, as JSON."""
+        return {
+            "site": self.site,
+            "name": self.name,
+            "kind": self.kind.value,
+            "event": self.event,
+            "purpose": self.purpose,
+            "dimensions": [{"name": d.name, "values": list(d.values), "closed": d.closed} for d in self.dimensions],
+            "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
+            "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
+            "share": str(self.share.normalize()),
+            "subject_of": self.subject_of,
+        }
+
+    @cached_property
+    def id(self) -> int:
+        """63 bits of the SHA-256 of the canonical definition: staged rows and ledger lines name the measure by it."""
+        return int.from_bytes(hashlib.sha256(canonical(self.definition)).digest()[:8], "big") >> 1
+
+    def labels(self, cell: int) -> dict[str, str]:
+        """The names of one cell. The last dimension varies fastest."""
+        found: dict[str, str] = {}
+        for dimension in reversed(self.dimensions):
+            cell, index = divmod(cell, dimension.size)
+            found[dimension.name] = dimension.labels[index]
+        return dict(reversed(found.items()))
+
+    @cached_property
+    def all_labels(self) -> tuple[dict[str, str], ...]:
+        """The names of every cell, in the order of the vector."""
+        return tuple(self.labels(cell) for cell in range(self.cells))
+
+
+def measure_from(definition: Mapping[str, Any]) -> Measure:
+    """The measure that a stored definition describes (releases keep theirs, so that old ones stay readable)."""
+    value, bounds = definition["value"], definition["bounds"]
+    return Measure(
+        site=definition["site"],
+        name=definition["name"],
+        kind=Kind(definition["kind"]),
+        event=definition["event"],
+        purpose=definition["purpose"],
+        dimensions=tuple(Dimension(d["name"], tuple(d["values"]), d["closed"]) for d in definition["dimensions"]),
+        share=Decimal(definition["share"]),
+        bounds=Bounds(*bounds),
+        value=ValueRange(*value) if value else None,
+        subject_of=definition["subject_of"],
+    )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which variants a zone may show, what is learned about them and how much may be risked for it."""
+
+    name: str
+    zone: str
+    purpose: str
+    arms: Mapping[str, Mapping[str, Any]]
+    context: tuple[Dimension, ...]
+    reward_event: str
+    reward_within_ms: int
+    learner: str
+    explore: float
+    holdout: float
+    share: Decimal
+    trigger: Mapping[str, Any] | None = None
+
+    @property
+    def default_arm(self) -> str:
+        """The first arm: what the holdout sees and what is shown when nothing is known."""
+        return next(iter(self.arms))
+
+    @cached_property
+    def arm_dimension(self) -> Dimension:
+        """The arms, and `holdout` after them where the policy has one."""
+        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Between which groups a policy is compared, and how large a difference is accepted."""
+
+    name: str
+    policy: str
+    groups: tuple[Dimension, ...]
+    purpose: str
+    limit: float
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyTerms:
+    """The promise: (epsilon, delta) for each person and epoch."""
+
+    epsilon: Decimal
+    delta: Decimal
+    epoch_ms: int
+    window_ms: int
+
+    def epoch_of(self, at_ms: int) -> int:
+        """Start of the epoch that holds a moment. Epochs are counted from 1970-01-01T00:00Z."""
+        return at_ms - at_ms % self.epoch_ms
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site with all its measures, the policies' and audits' included."""
+
+    name: str
+    privacy: PrivacyTerms
+    jurisdiction: str
+    jurisdiction_header: str | None
+    measures: tuple[Measure, ...]
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    audits: Mapping[str, Audit] = field(default_factory=dict)
+
+    def measure(self, name: str) -> Measure | None:
+        """The measure of that name."""
+        return next((m for m in self.measures if m.name == name), None)
+
+    def policy_measure(self, policy: str) -> Measure:
+        """The measure that counts a policy's trials. Raises `KeyError`."""
+        return next(m for m in self.measures if m.kind is Kind.POLICY and m.subject_of == policy)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All sites of an installation."""
+
+    sites: Mapping[str, Site]
+
+
+REWARD = Dimension("reward", ("0", "1"), closed=True)
+
+
+def policy_measure(site: str, policy: Policy) -> Measure:
+    """context x arm x reward under the policy's purpose; one trial a person, so the norm is 1 (disjoint bins)."""
+    return Measure(
+        site=site,
+        name=f"policy.{policy.name}",
+        kind=Kind.POLICY,
+        event="trial",
+        purpose=policy.purpose,
+        dimensions=(*policy.context, policy.arm_dimension, REWARD),
+        share=policy.share,
+        subject_of=policy.name,
+    )
+
+
+def audit_measure(site: str, audit: Audit, policy: Policy) -> Measure:
+    """group x arm x reward under the audit's own purpose."""
+    return Measure(
+        site=site,
+        name=f"audit.{audit.name}",
+        kind=Kind.AUDIT,
+        event="trial",
+        purpose=audit.purpose,
+        dimensions=(*audit.groups, policy.arm_dimension, REWARD),
+        share=audit.share,
+        subject_of=policy.name,
+    )
+
+
+def choices_measure(site: str, share: Decimal) -> Measure:
+    """purpose x choice: the private figures behind the consent page."""
+    return Measure(
+        site=site,
+        name="consent.choices",
+        kind=Kind.CHOICES,
+        event="",
+        purpose=BOOKKEEPING,
+        dimensions=(Dimension("purpose", PURPOSES, closed=True), Dimension("choice", ("granted", "refused", "withdrawn"), closed=True)),
+        share=share,
+        bounds=Bounds(windows=1, per_window=len(PURPOSES), per_cell=1),
+    )

@@ -1,0 +1,54 @@
+"""How an installation is told where things are. Built once by the command line or `create_app`, then passed down as values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Environment variables with the prefix `TACIT_`; each is described in `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(env_prefix="TACIT_", extra="ignore", frozen=True)
+
+    config: Path = Field(default=Path("tacit.yaml"), description="The declaration of sites.")
+    data: Path = Field(default=Path("data"), description="Databases, staging files and the root key file.")
+    intake_url: str = Field(default="", description="SQLAlchemy URL of the intake vault; a SQLite file in `data` when empty.")
+    released_url: str = Field(default="", description="SQLAlchemy URL of the released vault; a SQLite file in `data` when empty.")
+    root_key: SecretStr | None = Field(default=None, description="Root key, 64 hexadecimal digits; a 0600 file in `data` when unset.")
+    custody: Path | None = Field(default=None, description="Directory of epoch and window keys; memory-backed (/dev/shm) by default.")
+
+    @property
+    def intake_location(self) -> str:
+        """The intake vault's URL."""
+        return self.intake_url or f"sqlite:///{self.data.resolve() / 'intake.db'}"
+
+    @property
+    def released_location(self) -> str:
+        """The released vault's URL."""
+        return self.released_url or f"sqlite:///{self.data.resolve() / 'released.db'}"
+
+    @property
+    def staging(self) -> Path:
+        """Where staged, encrypted contributions lie until their window closes."""
+        return self.data.resolve() / "staging"
+
+    @property
+    def custody_directory(self) -> Path:
+        """Where keys that must not outlive a reboot lie; one folder for each data directory."""
+        if self.custody is not None:
+            return self.custody
+        memory = Path("/dev/shm")
+        if memory.is_dir() and os.access(memory, os.W_OK):
+            place = self.data.resolve().as_posix().strip("/").replace("/", "-")[-80:]
+            return memory / f"tacit-{os.getuid()}-{place}-{_fingerprint(self.data.resolve())}"
+        return self.data.resolve() / "custody"
+
+
+def _fingerprint(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.as_posix().encode()).hexdigest()[:12]

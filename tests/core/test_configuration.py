@@ -1,0 +1,108 @@
+"""A broken `tacit.yaml` is refused with the path of the key and the remedy; a right one expands into the shared vocabulary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tacit.core import configuration
+from tacit.core.declaration import HOLDOUT, Bounds, Kind, measure_from
+from tacit.core.errors import ConfigurationInvalid
+from tests.conftest import NEWSROOM
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words"),
+    [
+        ("share: 0.2\n      dwell", "share: 0.5\n      dwell", "sites.newsroom", "sum to 1.25"),
+        ("per_window: 3", "per_windows: 3", "sites.newsroom.measures.pages.per_windows", "Extra inputs"),
+        ("delta: 1.0e-6, ", "", "sites.newsroom.privacy.delta", "required"),
+        ("epsilon: 1.0", "epsilon: .nan", "sites.newsroom.privacy.epsilon", "finite"),
+        ("epoch: 1d", "epoch: 90m", "sites.newsroom.privacy", "whole number of windows"),
+        ("window: 1h", "window: often", "sites.newsroom.privacy.window", "duration"),
+        ("policy: headline", "policy: headlines", "sites.newsroom.audits.by_age.policy", "not declared"),
+        ("control: {scale", "holdout: {scale", "sites.newsroom.policies.headline", "Tacit's own"),
+        ("[hero, body]", "[hero, hero]", "sites.newsroom.measures.dwell.by.zone", "twice"),
+        ("[hero, body]", "[yes, no]", "sites.newsroom.measures.dwell.by.zone", "quotes"),
+        ("[hero, body]", "[hero, other]", "sites.newsroom.measures.dwell.by.zone", "added by Tacit"),
+        ("from: 0, to: 120", "from: 120, to: 0", "sites.newsroom.measures.dwell.value", "below"),
+        (
+            "purpose: measurement\n        by: {category",
+            "purpose: ads\n        by: {category",
+            "sites.newsroom.measures.pages.purpose",
+            "measurement",
+        ),
+        ("per_cell: 1", "per_cell: 9", "sites.newsroom.measures.pages.per_cell", "above per_window"),
+        ("event: dwell", "event: trial", "sites.newsroom.measures.dwell.event", "own"),
+        ("    measures:", "    measures:\n      pages: {event: page, share: 0.1}", "line", "twice"),
+        ("sites:", "sites: [", "line", ""),
+    ],
+)
+def test_each_fault_is_named_by_its_path(old: str, new: str, path: str, words: str) -> None:
+    assert old in NEWSROOM
+    with pytest.raises(ConfigurationInvalid) as caught:
+        configuration.parse(NEWSROOM.replace(old, new, 1))
+    assert any(e["path"].startswith(path) and words in e["detail"] for e in caught.value.errors), caught.value.errors
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    broken = NEWSROOM.replace("per_window: 3", "per_windows: 3").replace("window: 1h", "window: often")
+    with pytest.raises(ConfigurationInvalid) as caught:
+        configuration.parse(broken)
+    assert len(caught.value.errors) == 2
+
+
+def test_a_domain_over_the_cell_limit_is_refused_with_a_remedy() -> None:
+    many = ", ".join(f"v{i}" for i in range(9000))
+    text = NEWSROOM.replace("by: {category: [frontpage, news, tech]}", f"by: {{category: [{many}], place: [{', '.join('abcdefghijkl')}]}}")
+    with pytest.raises(ConfigurationInvalid, match="the limit is 100000"):
+        configuration.parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "sites: {}", "sites: 3", "\0", "a: !!python/object:os.system {}"])
+def test_what_is_not_a_declaration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        configuration.parse(text)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationInvalid, match="config init"):
+        configuration.load(tmp_path / "tacit.yaml")
+
+
+def test_policies_and_audits_are_measures_like_any_other() -> None:
+    site = configuration.parse(NEWSROOM).sites["newsroom"]
+    assert [m.name for m in site.measures] == ["pages", "dwell", "policy.headline", "audit.by_age", "consent.choices"]
+    headline = site.policy_measure("headline")
+    assert [d.name for d in headline.dimensions] == ["device", "arm", "reward"]
+    assert headline.dimensions[1].values == ("control", "larger", "largest", HOLDOUT)
+    assert headline.cells == 3 * 4 * 2
+    assert headline.all_labels[1] == {"device": "mobile", "arm": "control", "reward": "1"}
+    dwell = site.measure("dwell")
+    assert dwell is not None
+    assert dwell.kind is Kind.SUM
+    assert dwell.length == 2 * dwell.cells == 6
+
+
+def test_a_measures_id_changes_with_its_meaning_and_survives_storage() -> None:
+    one = configuration.parse(NEWSROOM).sites["newsroom"].measures
+    other = configuration.parse(NEWSROOM.replace("per_window: 3", "per_window: 2")).sites["newsroom"].measures
+    assert one[0].id != other[0].id
+    assert [m.id for m in one[1:]] == [m.id for m in other[1:]]
+    assert all(measure_from(m.definition) == m for m in one)
+    assert all(0 <= m.id < 2**63 for m in one)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "cells", "norm"),
+    [
+        (Bounds(1, 1, 1), 10, 1.0),
+        (Bounds(1, 4, 4), 10, 4.0),
+        (Bounds(1, 4, 1), 10, 2.0),
+        (Bounds(1, 10, 1), 4, 2.0),
+        (Bounds(1, 7, 3), 9, 19**0.5),
+    ],
+)
+def test_the_norm_is_the_worst_case(bounds: Bounds, cells: int, norm: float) -> None:
+    assert bounds.l2(cells) == pytest.approx(norm, rel=1e-15)

