@@ -1,0 +1,37 @@
+"""What can go wrong with a choice. No message repeats what was sent, because what was sent may name a person."""
+
+from __future__ import annotations
+
+from tacit.core.errors import Conflict, InvalidRequest
+
+
+class UnknownPurpose(InvalidRequest):
+    """A purpose that people are not asked for, or no purpose at all. Nothing was recorded."""
+
+    type = "unknown-purpose"
+    title = "Unknown purpose"
+    default_next_step = "Name at least one of measurement, personalisation and fairness_audit."
+
+
+class CursorInvalid(InvalidRequest):
+    """A cursor that no list has handed out."""
+
+    type = "cursor-invalid"
+    title = "Cursor is not valid"
+    default_next_step = "Start again without a cursor, and pass on `next` unchanged."
+
+
+class IdempotencyConflict(Conflict):
+    """The key was used for another request within the last day. Nothing was recorded."""
+
+    type = "idempotency-conflict"
+    title = "Idempotency key was used for another request"
+    default_next_step = "Send a new Idempotency-Key for a new request; repeat a request with its own key unchanged."
+
+
+class ReceiptInvalid(InvalidRequest):
+    """Not a receipt of this installation, or one that was changed."""
+
+    type = "receipt-invalid"
+    title = "Receipt is not valid"
+    default_next_step = "Check that it is complete and was issued by this installation; its key is at /.well-known/jwks.json."

@@ -1,0 +1,99 @@
+"""A person's choices as values. What identifies the person is never part of a `repr`, so that no traceback shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+STRICTEST = "eu"
+"""The jurisdiction that is assumed when nobody names one: the strictest rules we know."""
+
+
+class State(StrEnum):
+    """What a person last said about one purpose."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Cause(StrEnum):
+    """Why a record has its state."""
+
+    CHOICE = "choice"
+    GPC = "gpc"
+    WITHDRAWAL = "withdrawal"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The very text a person saw: `sha256` is the hash of its bytes in this version and locale, 64 hexadecimal digits."""
+
+    id: str
+    version: str
+    locale: str
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored and signed."""
+        return {"id": self.id, "version": self.version, "locale": self.locale, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the browser said besides the choice. Global Privacy Control only ever removes; TCF and GPP strings are kept as proof."""
+
+    tcf: str | None = None
+    gpp: str | None = None
+    gpc: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As they are stored and signed."""
+        return {"tcf": self.tcf, "gpp": self.gpp, "gpc": self.gpc}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRequest:
+    """One person's answer to one notice: for each purpose asked, yes or no."""
+
+    subject: str = field(repr=False)
+    purposes: Mapping[str, bool]
+    notice: Notice
+    method: str
+    id_type: str = "user"
+    jurisdiction: str = STRICTEST
+    signals: Signals = Signals()
+    age_band: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The new state of one purpose."""
+
+    purpose: str
+    state: State
+    cause: Cause
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """How a change came about, the same for all purposes of one request."""
+
+    method: str
+    jurisdiction: str
+    notice: Notice | None = None
+    signals: Signals = Signals()
+    age_band: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As they are signed."""
+        return {
+            "method": self.method,
+            "jurisdiction": self.jurisdiction,
+            "notice": self.notice.to_json() if self.notice else None,
+            "signals": self.signals.to_json(),
+            "age_band": self.age_band,
+        }

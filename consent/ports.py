@@ -1,0 +1,48 @@
+"""What consent needs from others: staged rows that follow a choice, and somebody who counts choices. `tacit.wiring` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+
+class StagedData(Protocol):
+    """What is staged of a person and not yet released.
+
+    Both methods write with `connection` alone: it holds the intake vault's write lock, so a second transaction would wait for ever.
+    """
+
+    def withdraw(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """Keep everything staged of the person and these purposes out of every later release, once `connection` commits."""
+        ...
+
+    def readmit(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """Let what arrives from now on be released again; what was staged before the withdrawal stays out."""
+        ...
+
+
+class ChoiceCounter(Protocol):
+    """Feeds the private figures behind the consent page. Called after the commit; a failure costs a count, never a choice."""
+
+    def count(self, site: str, id_type: str, subject: str, choices: Mapping[str, str]) -> None:
+        """Count one person's choices: purpose to `granted`, `refused` or `withdrawn`."""
+        ...
+
+
+class NothingStaged:
+    """For an installation without staging."""
+
+    def withdraw(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """There is nothing to keep out."""
+
+    def readmit(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """There is nothing to let in."""
+
+
+class ChoicesUncounted:
+    """For a site that declares no figures about consent."""
+
+    def count(self, site: str, id_type: str, subject: str, choices: Mapping[str, str]) -> None:
+        """Nobody asked for the figures."""

@@ -1,0 +1,100 @@
+"""All SQL of the consent tables except the gate's one query. Every function works inside the caller's transaction.
+
+Records are inserted and never altered, but for the index their commitment got in the evidence log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from consent.tables import consent_records, consent_state, idempotency
+from tacit.core.evidence import canonical
+
+KEY_LIFETIME_MS = 86_400_000
+"""For how long an idempotency key is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """An idempotency key and the request sent with it, as keyed hashes."""
+
+    key_mac: bytes
+    request_mac: bytes
+
+
+def locked_states(connection: Connection, site: str, pseudonym: bytes, purposes: Sequence[str]) -> dict[str, str]:
+    """Current states of a person, locked until the transaction ends so that the last record is the one that rules."""
+    rows = connection.execute(
+        select(consent_state.c.purpose, consent_state.c.state)
+        .where(consent_state.c.site == site, consent_state.c.pseudonym == pseudonym, consent_state.c.purpose.in_(purposes))
+        .order_by(consent_state.c.purpose)
+        .with_for_update()
+    )
+    return {row.purpose: row.state for row in rows}
+
+
+def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> None:
+    """Add a record and make it the current state. `known` says whether the person has a state for this purpose already."""
+    seq = connection.execute(insert(consent_records).values(**row)).inserted_primary_key[0]  # type: ignore[index]
+    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"]}
+    key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
+    if known:
+        matches = (consent_state.c[name] == value for name, value in key.items())
+        connection.execute(update(consent_state).where(*matches).values(**current))
+    else:
+        connection.execute(insert(consent_state).values(**key, **current))
+
+
+def history(connection: Connection, site: str, pseudonym: bytes, *, purposes: Sequence[str], start: int, limit: int) -> Sequence[Row[Any]]:
+    """A person's records, oldest first, from the `start`th on."""
+    return connection.execute(
+        select(consent_records)
+        .where(consent_records.c.site == site, consent_records.c.pseudonym == pseudonym, consent_records.c.purpose.in_(purposes))
+        .order_by(consent_records.c.seq)
+        .offset(start)
+        .limit(limit)
+    ).all()
+
+
+def unevidenced(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Records whose commitment is not in the evidence log yet, oldest first."""
+    query = select(consent_records).where(consent_records.c.evidence_index.is_(None)).order_by(consent_records.c.seq)
+    return connection.execute(query.limit(limit)).all()
+
+
+def set_evidence(connection: Connection, indices: Mapping[int, int]) -> None:
+    """Note where commitments stand in the evidence log. A record that has its place keeps it."""
+    if indices:
+        connection.execute(
+            update(consent_records)
+            .where(consent_records.c.seq == bindparam("record"), consent_records.c.evidence_index.is_(None))
+            .values(evidence_index=bindparam("place")),
+            [{"record": seq, "place": index} for seq, index in indices.items()],
+        )
+
+
+def answered(connection: Connection, site: str, repeat: Repeat, *, now_ms: int) -> tuple[bytes, dict[str, str]] | None:
+    """The request that came with this key before, as its hash, and its answer. Forgets keys that are too old."""
+    connection.execute(delete(idempotency).where(idempotency.c.created_ms <= now_ms - KEY_LIFETIME_MS))
+    row = connection.execute(
+        select(idempotency.c.request_mac, idempotency.c.response).where(idempotency.c.site == site, idempotency.c.key_mac == repeat.key_mac)
+    ).first()
+    return None if row is None else (row.request_mac, json.loads(row.response))
+
+
+def remember(connection: Connection, site: str, repeat: Repeat, response: Mapping[str, str], *, now_ms: int) -> None:
+    """Keep the answer for whoever repeats the request."""
+    connection.execute(
+        insert(idempotency).values(
+            site=site,
+            key_mac=repeat.key_mac,
+            request_mac=repeat.request_mac,
+            response=canonical(dict(response)).decode(),
+            created_ms=now_ms,
+        )
+    )

@@ -1,0 +1,66 @@
+"""Consent in the intake vault. `consent_records` is only ever added to; `consent_state` has exactly one row a person and purpose.
+
+No column can hold an identifier: people stand here as pseudonyms, and idempotency keys and requests as keyed hashes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from tacit.core.db import intake_metadata
+
+consent_records = Table(
+    "consent_records",
+    intake_metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("receipt_id", String(40), nullable=False),
+    Column("site", String(64), nullable=False),
+    Column("pseudonym", LargeBinary(32), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("method", String(32), nullable=False),
+    Column("notice", Text),
+    Column("jurisdiction", String(64), nullable=False),
+    Column("signals", Text, nullable=False),
+    Column("rule_version", String(32), nullable=False),
+    Column("age_band", String(64)),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("nonce", LargeBinary(16), nullable=False),
+    Column("evidence_index", BigInteger),
+    Index("ix_consent_records_person", "site", "pseudonym", "seq"),
+    Index("ix_consent_records_evidence_index", "evidence_index"),
+    sqlite_autoincrement=True,
+)
+
+# The primary key is the unique index that the gate reads; without a rowid, SQLite finds the whole row in it.
+consent_state = Table(
+    "consent_state",
+    intake_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("pseudonym", LargeBinary(32), primary_key=True),
+    Column("purpose", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("expires_ms", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+wrapped_keys = Table(
+    "wrapped_keys",
+    intake_metadata,
+    Column("name", String(128), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    intake_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("key_mac", LargeBinary(32), primary_key=True),
+    Column("request_mac", LargeBinary(32), nullable=False),
+    Column("response", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False, index=True),
+)

@@ -1,0 +1,57 @@
+"""`GET /v1/releases` and `GET /v1/budget`: what was published and what it cost. Reading spends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from privacy.budget import BudgetView
+from privacy.releases import ReleaseStore
+from tacit.core.access import READERS, SENDERS, Caller, Role
+from tacit.core.clock import from_iso
+from tacit.core.errors import InvalidRequest
+
+Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Site = Annotated[str | None, Query(description="Needed with an admin key only.")]
+Moment = Annotated[str | None, Query(description="ISO 8601 with a zone.")]
+
+
+def router(releases: ReleaseStore, budget: BudgetView, authorise: Authorise) -> APIRouter:
+    """The room's paths."""
+    routes = APIRouter(prefix="/v1", tags=["privacy"])
+
+    @routes.get("/releases")
+    def list_releases(
+        request: Request,
+        site: Site = None,
+        measure: str | None = None,
+        since: Annotated[Moment, Query(alias="from")] = None,
+        until: Annotated[Moment, Query(alias="to")] = None,
+        limit: Limit = 100,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """Releases of windows that start in `[from, to)`, newest first; each value comes with its standard deviation."""
+        _, named = authorise(dict(request.headers), READERS | SENDERS, site)
+        found, after = releases.list(named, measure=measure, from_ms=_ms(since), to_ms=_ms(until), limit=limit, cursor=cursor)
+        return {"releases": [r.to_json() for r in found], "next": after}
+
+    @routes.get("/budget")
+    def list_epochs(request: Request, site: Site = None, limit: Limit = 100) -> dict[str, Any]:
+        """What each epoch promised and spent, newest first."""
+        _, named = authorise(dict(request.headers), READERS, site)
+        return {"budget": [epoch.to_json() for epoch in budget.epochs(named, limit=limit)], "next": None}
+
+    return routes
+
+
+def _ms(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except ValueError:
+        raise InvalidRequest("`from` and `to` are ISO 8601 times with a zone") from None

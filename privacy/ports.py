@@ -1,0 +1,74 @@
+"""What the boundary needs of the intake side. `ingest` satisfies this without knowing it; `tacit.wiring` joins the two.
+
+The sanitiser alone decides when a window is read, when its staging is destroyed and when an epoch's keys are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from privacy.models import Window
+
+COLUMNS: Mapping[str, str] = {"p1": "<u8", "p2": "<u8", "h": "<i8", "m": "<u8", "measure": "<i8", "cell": "<u4", "value": "<i4"}
+"""Column types. `p1`, `p2`: a person; `m`: the person's message, the same in all windows of the epoch; `h`: the secret order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """The rows of one window, column by column. People who withdrew and messages seen in earlier windows are left out already."""
+
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    @classmethod
+    def of_rows(cls, rows: npt.NDArray[Any]) -> Contributions:
+        """From a structured array, whatever else its fields are."""
+        return cls({name: np.ascontiguousarray(rows[name]).astype(kind, copy=False) for name, kind in COLUMNS.items()})
+
+
+class Span(Protocol):
+    """A window as the event source names it."""
+
+    @property
+    def site(self) -> str: ...
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+    @property
+    def epoch_ms(self) -> int: ...
+
+
+class Columns(Protocol):
+    """The rows of one window as the event source gives them."""
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
+
+
+class EventSource(Protocol):
+    """Staged events, window by window."""
+
+    def closed(self, site: str, after_ms: int | None) -> Sequence[Span]:
+        """All windows that have ended, from the one that starts at `after_ms`, oldest first, those without events included."""
+        ...
+
+    def contributions(self, window: Window) -> Columns:
+        """The window's rows. Raises `StorageUnavailable` for what may pass, any other `Problem` for what never will."""
+        ...
+
+    def forget(self, window: Window) -> bool:
+        """Destroy the window's rows and key; whether a key was destroyed. Safe to repeat."""
+        ...
+
+    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+        """Destroy the epoch's keys and what is left of it; whether a key was destroyed. Safe to repeat."""
+        ...
+
+    def cut(self, site: str) -> None:
+        """Close the open window now."""
+        ...

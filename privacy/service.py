@@ -1,0 +1,133 @@
+"""Closes windows: the one way from staged events to published numbers.
+
+Every step is safe to repeat, so a window that was interrupted anywhere is finished by closing it again, with exactly one charge and
+one release for each measure. The order protects the promise: presence is recorded before the charge, the charge is committed before
+noise is drawn, staging is destroyed only after publication, and an epoch admits nothing more before its presence is deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privacy import accounting, noise
+from privacy.bounding import bounded_counts
+from privacy.errors import EpochEnded, EpochMismatch, NotCertified, WindowNotDue
+from privacy.ledger import Ledger
+from privacy.models import Release, Window, noisy
+from privacy.ports import EventSource, Span
+from privacy.presence import PresenceBook
+from privacy.releases import FAILED, FAILING, FINISHED, ReleaseStore
+from tacit.core.clock import Clock
+from tacit.core.declaration import Measure, Site
+from tacit.core.errors import Problem, StorageUnavailable
+from tacit.core.evidence import Entry, EvidenceLog
+from tacit.core.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitiser:
+    """Reads the intake side, writes the released vault, and stands between them."""
+
+    source: EventSource
+    presence: PresenceBook
+    ledger: Ledger
+    releases: ReleaseStore
+    evidence: EvidenceLog
+    clock: Clock
+
+    def due(self, site: str) -> list[Window]:
+        """The windows to close, in the order in which `close` takes them: those left unfinished first, those without events included."""
+        ended = [_window(span) for span in self.source.closed(site, self.releases.last_closed(site))]
+        return sorted({*self.releases.unfinished(site), *ended}, key=lambda w: w.start_ms)
+
+    def close(self, site: Site, window: Window) -> list[Release]:
+        """Publish a window and forget its events; answers its releases, also where it was closed before.
+
+        A window that cannot be read publishes nothing: the evidence log says so, and closing it again after a repair releases it as
+        long as its epoch has not ended. Raises `WindowNotDue`, `EpochEnded`, `StorageUnavailable`.
+        """
+        closing = self.releases.closing(site.name, window.start_ms)
+        if closing is not None and closing.state == FINISHED:
+            return self.releases.of_window(site.name, window.start_ms)
+        if closing is None:
+            self._require_turn(site, window)
+        if closing is None or closing.state in (FAILED, FAILING):
+            self._release(site, window)
+        self._clean_up(site, window)
+        return self.releases.of_window(site.name, window.start_ms)
+
+    def _require_turn(self, site: Site, window: Window) -> None:
+        """Bounding looks back at earlier windows of the epoch, so a window waits for them, and for its own end."""
+        if window.end_ms > self.clock.now_ms() or any(w.start_ms < window.start_ms for w in self.due(site.name)):
+            raise WindowNotDue()
+
+    def _release(self, site: Site, window: Window) -> None:
+        try:
+            self.ledger.open_epoch(site, window.epoch_ms)
+            contributions = self.source.contributions(window)
+        except (StorageUnavailable, EpochEnded):
+            raise
+        except Problem as problem:
+            self.releases.fail(window, problem.type, self.evidence)
+            return
+        used = self.presence.others(window, site.measures)
+        exact, people = bounded_counts(contributions, site.measures, used)
+        self.presence.record(window, people)
+        try:
+            admitted = self.ledger.charge(site, window, site.measures)
+        except EpochEnded:
+            # Another process closed this window and its epoch meanwhile: what was just recorded must not outlive the epoch's key.
+            self.presence.end_epoch(window.site, window.epoch_ms)
+            raise
+        made = [self._noisy(m, window, exact[m.id], admitted[m.id]) for m in site.measures if m.id in admitted]
+        self.releases.publish(made, self.evidence, window=window)
+
+    def _noisy(self, measure: Measure, window: Window, exact: npt.NDArray[np.int64], rho_pico: int) -> Release:
+        plan = accounting.plan_window(measure, rho_pico)
+        if plan is None:  # the ledger admits nothing that it cannot pay noise for
+            raise NotCertified()
+        counts = exact[: measure.cells]
+        vector = noise.gaussian(counts, plan.count_scale, sensitivity=plan.count_sensitivity, rho_pico=plan.count_rho_pico)
+        if plan.sum_scale is not None:
+            centred = exact[measure.cells :]
+            sums = noise.gaussian(centred, plan.sum_scale, sensitivity=plan.sum_sensitivity, rho_pico=plan.sum_rho_pico)
+            vector += noisy(total + plan.centre * count for total, count in zip(sums, vector, strict=True))
+        now_ms = self.clock.now_ms()
+        return Release(new_id("rel", now_ms=now_ms), window.site, measure, window, plan.mechanism, rho_pico, vector, now_ms)
+
+    def _clean_up(self, site: Site, window: Window) -> None:
+        closing = self.releases.closing(site.name, window.start_ms)
+        if closing is None or closing.state == FINISHED:
+            return
+        entries: list[Entry] = []
+        # What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair.
+        if closing.state not in (FAILING, FAILED) or closing.reason == EpochMismatch.type:
+            entries += self._forget(window)
+        if window.end_ms >= window.epoch_ms + site.privacy.epoch_ms:
+            entries += self._end_epoch(window)
+        self.releases.finish(window, entries, self.evidence)
+
+    def _forget(self, window: Window) -> list[Entry]:
+        if not self.source.forget(window):
+            return []
+        return [_destroyed(window.site, scope="window", start=window.start_ms, end=window.end_ms)]
+
+    def _end_epoch(self, window: Window) -> list[Entry]:
+        self.ledger.end_epoch(window.site, window.epoch_ms)
+        entries = [entry for failed in self.releases.failed(window.site, window.epoch_ms) for entry in self._forget(failed)]
+        self.presence.end_epoch(window.site, window.epoch_ms)
+        if self.source.end_epoch(window.site, window.epoch_ms):
+            entries.append(_destroyed(window.site, scope="epoch", start=window.epoch_ms, end=window.end_ms))
+        return entries
+
+
+def _window(span: Span) -> Window:
+    return Window(span.site, span.start_ms, span.end_ms, span.epoch_ms)
+
+
+def _destroyed(site: str, **body: Any) -> Entry:
+    return Entry("key.destroyed", site, body)
