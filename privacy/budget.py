@@ -60,10 +60,11 @@ class EpochBudget:
         """The public form; rho in its natural unit."""
         return {
             "epoch": {"start": iso(self.start_ms), "end": iso(self.end_ms), "ended": None if self.ended_ms is None else iso(self.ended_ms)},
-            "promised": {"epsilon": float(self.epsilon), "delta": float(self.delta), "rho": self.rho_pico / PICO},
-            "spent": {"epsilon": float(self.epsilon_spent), "rho": self.spent_pico / PICO},
+            "epsilon": {"promised": float(self.epsilon), "spent": float(self.epsilon_spent)},
+            "delta": float(self.delta),
+            "rho": {"promised": self.rho_pico / PICO, "spent": self.spent_pico / PICO},
             "accumulated": dict(self.accumulated),
-            "measures": [{"measure": s.measure, "rho": s.rho_pico / PICO, "at": iso(s.at_ms)} for s in self.spends],
+            "spends": [{"measure": s.measure, "rho": s.rho_pico / PICO, "at": iso(s.at_ms)} for s in self.spends],
             "refused": [{"measure": r.measure, "rho": r.wanted_pico / PICO, "reason": r.reason, "at": iso(r.at_ms)} for r in self.refusals],
         }
 

@@ -93,3 +93,16 @@ class StorageUnavailable(Problem):
     type = "storage-unavailable"
     title = "Storage is unavailable"
     default_next_step = "Nothing was stored. Retry later; check disk space and the database."
+
+
+class Malformed(Problem):
+    """The body is not what its content type says: not JSON, not UTF-8, not gzip."""
+
+    type = "malformed"
+    title = "The body cannot be read"
+    default_next_step = "Send JSON in UTF-8; see /openapi.json for the expected shape."
+
+
+class MethodNotAllowed(Problem):
+    type = "method-not-allowed"
+    title = "This path takes POST"

@@ -45,7 +45,7 @@ class Log:
         """Something an operator should look at."""
         self._write(logging.WARNING, event, fields)
 
-    def error(self, event: str, error: BaseException | None = None, **fields: object) -> None:
+    def fault(self, event: str, error: BaseException | None = None, **fields: object) -> None:
         """Something failed; `error` is reduced to its type and place."""
         self._write(logging.ERROR, event, fields, error)
 

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         """Where keys that must not outlive a reboot lie; one folder for each data directory."""
         if self.custody is not None:
             return self.custody
-        memory = Path("/dev/shm")
+        memory = Path("/dev/shm")  # noqa: S108 - a 0700 folder of our own is made inside
         if memory.is_dir() and os.access(memory, os.W_OK):
             place = self.data.resolve().as_posix().strip("/").replace("/", "-")[-80:]
             return memory / f"tacit-{os.getuid()}-{place}-{_fingerprint(self.data.resolve())}"

@@ -107,7 +107,7 @@ def test_a_log_line_cannot_contain_an_identifier() -> None:
         try:
             raise ValueError(secret)
         except ValueError as error:
-            logs.Log("test").error("it.failed", error, site="newsroom", person=secret, many=[secret, 3])
+            logs.Log("test").fault("it.failed", error, site="newsroom", person=secret, many=[secret, 3])
             logging.getLogger("somebody.elses").warning("cannot parse %s", secret, exc_info=True)
             logging.getLogger("somebody.elses").warning(f"cannot parse {secret}")
     finally:

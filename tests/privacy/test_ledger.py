@@ -103,7 +103,7 @@ def test_a_refusal_names_the_measure_and_spends_nothing(house: World) -> None:
     _, first = BudgetView(house.released).epochs("shop")
     assert [(r.measure, r.reason) for r in first.refusals] == [("b", "budget_exhausted")]
     assert [s.measure for s in first.spends] == ["a"]
-    assert first.to_json()["promised"]["epsilon"] == 1.0
+    assert first.to_json()["epsilon"]["promised"] == 1.0
 
 
 def test_an_epoch_of_another_length_may_not_overlap_a_promise(house: World) -> None:

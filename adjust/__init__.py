@@ -1,0 +1,1 @@
+"""Adjustments: learning from releases alone, signed bundles, decisions taken from them, and what they achieved."""

@@ -1,0 +1,27 @@
+"""Adjust's tables in the released vault."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+
+from tacit.core.db import released_metadata
+
+bundles = Table(
+    "bundles",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("published_ms", BigInteger, nullable=False),
+    Column("jws", Text, nullable=False),
+    Column("evidence_index", BigInteger),
+)
+
+policy_states = Table(
+    "policy_states",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("policy", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+)

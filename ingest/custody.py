@@ -1,0 +1,198 @@
+"""Epoch and window keys: random, in sealed 0600 files of their own, never derivable, gone for good when destroyed.
+
+The invariant: an epoch has at most one key, ever. Its fingerprint is a row of the intake vault; a file that is missing or does not
+match it means the key is lost, and the epoch admits nothing more. No key is handed out of the cache once its file is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ingest.errors import EpochKeyDestroyed, EpochKeyLost
+from ingest.forks import reset_in_child
+from ingest.tables import epoch_keys
+from tacit.core.clock import Clock
+from tacit.core.db import reading, writing
+from tacit.core.errors import StorageUnavailable
+from tacit.core.mac import derive
+from tacit.core.rootkey import RootKey, RootKeyUnusable, write_private
+
+KEY_BYTES = 32
+
+
+class Custody:
+    """Keys of all sites in one directory, shared by the processes of one host."""
+
+    def __init__(self, directory: Path, engine: Engine, root: RootKey, clock: Clock) -> None:
+        self._directory, self._engine, self._root, self._clock = directory, engine, root, clock
+        self._cache: dict[Path, bytes] = {}
+        self._lock = threading.Lock()
+        reset_in_child(self)
+
+    def epoch_secret(self, site: str, epoch_ms: int, connection: Connection | None = None) -> bytes:
+        """The secret of a site's epoch, made on first use. Raises `EpochKeyLost`, `EpochKeyDestroyed`, `StorageUnavailable`.
+
+        Inside a transaction on the intake vault its `connection` must be given: a second writer would wait for the first for ever.
+        """
+        path = self._path(site, f"epoch-{epoch_ms}")
+        with self._lock:
+            cached = self._cached(path)
+        if cached is not None:
+            return cached
+        if connection is not None:
+            # Not cached: if that transaction is rolled back, the key was never made.
+            return self._epoch_secret(site, epoch_ms, path, connection)
+        with reading(self._engine) as looking:
+            row = _row(looking, site, epoch_ms)
+        if row is None:
+            with writing(self._engine) as making:
+                key = self._epoch_secret(site, epoch_ms, path, making)
+        else:
+            key = self._matching(path, site, epoch_ms, row)
+        with self._lock:
+            self._cache[path] = key
+        return key
+
+    def window_key(self, site: str, window_ms: int, *, create: bool) -> bytes | None:
+        """The key that seals a window's staged rows. None where there is none and `create` is not set."""
+        path = self._path(site, f"window-{window_ms}")
+        with self._lock:
+            key = self._cached(path)
+            if key is None:
+                name = f"{site}/{path.name}"
+                key = self._read(path, name)
+                if key is None and create:
+                    self._write(path, name)
+                    key = self._read(path, name)
+                if key is not None:
+                    self._cache[path] = key
+        if key is None and create:
+            raise StorageUnavailable("the window's key was destroyed while it was made")
+        return key
+
+    def destroy_window(self, site: str, window_ms: int) -> bool:
+        """Destroy a window's key; whether there was one."""
+        return self._destroy(self._path(site, f"window-{window_ms}"))
+
+    def destroy_epoch(self, site: str, epoch_ms: int) -> bool:
+        """Destroy an epoch's key, and make sure that it never gets another; whether there was one."""
+        with writing(self._engine) as connection:
+            now_ms = self._clock.now_ms()
+            found = _row(connection, site, epoch_ms)
+            if found is None:
+                connection.execute(
+                    insert(epoch_keys).values(site=site, epoch_ms=epoch_ms, fingerprint=b"", created_ms=now_ms, destroyed_ms=now_ms)
+                )
+            elif found.destroyed_ms is None:
+                here = (epoch_keys.c.site == site, epoch_keys.c.epoch_ms == epoch_ms)
+                connection.execute(update(epoch_keys).where(*here).values(destroyed_ms=now_ms))
+        return self._destroy(self._path(site, f"epoch-{epoch_ms}"))
+
+    def live_epochs(self, site: str, connection: Connection) -> list[int]:
+        """The epochs of a site whose keys were made and not destroyed."""
+        found = connection.scalars(select(epoch_keys.c.epoch_ms).where(epoch_keys.c.site == site, epoch_keys.c.destroyed_ms.is_(None)))
+        return list(found)
+
+    def drop_destroyed(self) -> None:
+        """Forget every key whose file is gone: another process destroyed it."""
+        with self._lock:
+            for path in list(self._cache):
+                self._cached(path)
+
+    def after_fork(self) -> None:
+        """The parent may have held the lock."""
+        self._lock = threading.Lock()
+
+    def _epoch_secret(self, site: str, epoch_ms: int, path: Path, connection: Connection) -> bytes:
+        row = _row(connection, site, epoch_ms)
+        if row is None:
+            # File first: a crash in between leaves a file without a row, which the next one adopts. No row, no use.
+            name = f"{site}/{path.name}"
+            self._write(path, name)
+            key = self._read(path, name)
+            if key is None:
+                raise EpochKeyLost()
+            values = {"site": site, "epoch_ms": epoch_ms, "fingerprint": _fingerprint(key), "created_ms": self._clock.now_ms()}
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(epoch_keys).values(values))
+                return key
+            except IntegrityError:
+                row = _row(connection, site, epoch_ms)
+        if row is None:
+            raise StorageUnavailable("the epoch's key could not be recorded")
+        return self._matching(path, site, epoch_ms, row)
+
+    def _matching(self, path: Path, site: str, epoch_ms: int, row: Row[Any, Any]) -> bytes:
+        if row.destroyed_ms is not None:
+            self._destroy(path)
+            raise EpochKeyDestroyed()
+        key = self._read(path, f"{site}/epoch-{epoch_ms}")
+        if key is None or not secrets.compare_digest(_fingerprint(key), row.fingerprint):
+            raise EpochKeyLost()
+        return key
+
+    def _path(self, site: str, name: str) -> Path:
+        return self._directory / site / name
+
+    def _cached(self, path: Path) -> bytes | None:
+        key = self._cache.get(path)
+        if key is not None and not path.exists():
+            del self._cache[path]
+            return None
+        return key
+
+    def _read(self, path: Path, name: str) -> bytes | None:
+        try:
+            sealed = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailable("a key cannot be read") from error
+        try:
+            key = self._root.unwrap(name, sealed)
+        except RootKeyUnusable:
+            if any(sealed):
+                raise
+            return None  # overwritten: destroyed and about to be unlinked
+        return key
+
+    def _write(self, path: Path, name: str) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(path, self._root.wrap(name, secrets.token_bytes(KEY_BYTES)))
+        except OSError as error:
+            raise StorageUnavailable("a key cannot be kept") from error
+
+    def _destroy(self, path: Path) -> bool:
+        with self._lock:
+            self._cache.pop(path, None)
+        try:
+            handle = os.open(path, os.O_WRONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            os.pwrite(handle, bytes(os.fstat(handle).st_size), 0)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        with suppress(FileNotFoundError):
+            path.unlink()
+        return True
+
+
+def _row(connection: Connection, site: str, epoch_ms: int) -> Row[Any, Any] | None:
+    here = (epoch_keys.c.site == site, epoch_keys.c.epoch_ms == epoch_ms)
+    return connection.execute(select(epoch_keys.c.fingerprint, epoch_keys.c.destroyed_ms).where(*here)).first()
+
+
+def _fingerprint(key: bytes) -> bytes:
+    return derive(key, "fingerprint")[:16]

@@ -1,0 +1,161 @@
+"""Closed windows for the sanitiser: what privacy's `EventSource` asks for, without importing it.
+
+Rows of people who withdrew and of messages that an earlier window counted are left out here. Forgetting writes the list of seen messages
+first, deletes the rows and destroys the key last, so that it can be repeated after a crash at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import Engine, delete, or_, select
+
+from ingest.custody import Custody
+from ingest.errors import EpochKeyLost, StagingCorrupt
+from ingest.rows import FIELDS
+from ingest.seen import KEPT_MS
+from ingest.staging import Staging
+from ingest.tables import tombstones
+from ingest.windows import Window
+from tacit.core.clock import Clock
+from tacit.core.db import reading, writing
+from tacit.core.declaration import Declaration
+from tacit.core.logs import Log
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_LOOKED_UP_AT_ONCE = 64 * 2**20
+"""Bytes of message hashes that are sorted together."""
+
+_log = Log("staging")
+
+
+class Span(Protocol):
+    """A window as the sanitiser names it."""
+
+    @property
+    def site(self) -> str: ...
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+    @property
+    def epoch_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """A window that has ended."""
+
+    site: str
+    start_ms: int
+    end_ms: int
+    epoch_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """The rows of one window, column by column."""
+
+    columns: Mapping[str, npt.NDArray[Any]]
+
+
+class StagedSource:
+    """The sanitiser's view of the staging area."""
+
+    def __init__(self, staging: Staging, custody: Custody, engine: Engine, declaration: Declaration, clock: Clock) -> None:
+        self._staging, self._custody, self._engine = staging, custody, engine
+        self._declaration, self._clock = declaration, clock
+
+    def closed(self, site: str, after_ms: int | None) -> list[ClosedWindow]:
+        """All windows that have ended, from the one that starts at `after_ms`, oldest first, those without events included."""
+        terms = self._declaration.sites[site].privacy
+        found = self._staging.book(site).closed(after_ms, self._clock.now_ms())
+        return [ClosedWindow(site, w.start, w.end, terms.epoch_of(w.start)) for w in found]
+
+    def contributions(self, window: Span) -> StagedRows:
+        """The window's rows. Raises `StagingCorrupt`, `StorageUnavailable`."""
+        import numpy as np
+
+        rows = self._staging.read(window.site, Window(window.start_ms, window.end_ms))
+        if len(rows) and not self._has_key(window):
+            rows = rows[:0]
+        if len(rows):
+            rows = rows[~self._seen(window, rows)]
+            rows = rows[~self._withdrawn(window, rows)]
+        return StagedRows({name: np.ascontiguousarray(rows[name]) for name, _ in FIELDS})
+
+    def forget(self, window: Span) -> bool:
+        """Destroy the window's rows and key; whether a key was destroyed. Safe to repeat."""
+        import numpy as np
+
+        site, start_ms = window.site, window.start_ms
+        try:
+            messages = np.unique(self._staging.read(site, Window(start_ms, window.end_ms))["m"]).tobytes()
+        except StagingCorrupt:
+            messages = b""
+        self._staging.seen.record(site, start_ms, messages)
+        self._staging.seen.prune(site, window.end_ms - KEPT_MS)
+        self._staging.drop(site, start_ms)
+        return self._custody.destroy_window(site, start_ms)
+
+    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+        """Destroy the epoch's keys and what is left of it; whether a key was destroyed. Safe to repeat."""
+        self._staging.seen.end_epoch(site, epoch_ms)
+        destroyed = self._custody.destroy_epoch(site, epoch_ms)
+        # After the key: until then a withdrawal may still add to them.
+        with writing(self._engine) as connection:
+            connection.execute(delete(tombstones).where(tombstones.c.site == site, tombstones.c.epoch_ms == epoch_ms))
+        return destroyed
+
+    def cut(self, site: str) -> None:
+        """Close the open window now."""
+        self._staging.book(site).cut(self._clock.now_ms())
+
+    def _has_key(self, window: Span) -> bool:
+        """Rows whose epoch key is lost count as lost too: nobody could find a person's rows in them who withdraws."""
+        try:
+            self._custody.epoch_secret(window.site, window.epoch_ms)
+        except EpochKeyLost:
+            _log.warning("staging.epoch_key_lost", site=window.site)
+            return False
+        return True
+
+    def _seen(self, window: Span, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+        import numpy as np
+
+        found = np.zeros(len(rows), dtype=bool)
+        batch: list[bytes] = []
+        for messages in chain(self._staging.seen.before(window.site, window.start_ms), (None,)):
+            if messages is not None:
+                batch.append(messages)
+            if messages is None or sum(map(len, batch)) > _LOOKED_UP_AT_ONCE:
+                found |= np.isin(rows["m"], np.frombuffer(b"".join(batch), dtype="<u8"))
+                batch = []
+        return found
+
+    def _withdrawn(self, window: Span, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+        import numpy as np
+
+        with reading(self._engine) as connection:
+            people = set(
+                connection.scalars(
+                    select(tombstones.c.person).where(
+                        tombstones.c.site == window.site,
+                        tombstones.c.epoch_ms == window.epoch_ms,
+                        or_(tombstones.c.until_ms.is_(None), tombstones.c.until_ms > window.start_ms),
+                    )
+                )
+            )
+        if not people:
+            return np.zeros(len(rows), dtype=bool)
+        gone = np.frombuffer(b"".join(people), dtype="<u8").reshape(-1, 2)
+        found = np.isin(rows["p1"], gone[:, 0])
+        for index in np.flatnonzero(found):  # few: half of the pseudonym agrees already
+            found[index] = rows["p1"][index].tobytes() + rows["p2"][index].tobytes() in people
+        return found

@@ -1,0 +1,87 @@
+"""A withdrawal reaches what is staged already: a tombstone for the person in every epoch that is not over.
+
+Written in the same transaction as the withdrawal itself, so that once it is answered no later release contains the person. Tombstones name
+people by the epoch's pseudonym and go with the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, update
+
+from ingest.custody import Custody
+from ingest.errors import EpochKeyLost
+from ingest.pseudonyms import person
+from ingest.staging import Staging
+from ingest.tables import tombstones
+from tacit.core.clock import Clock
+from tacit.core.declaration import Declaration
+from tacit.core.errors import UnknownSite
+
+AHEAD_MS = 10 * 60_000
+"""An event that passed the gate just before a withdrawal may still be on its way when the next epoch starts."""
+
+
+class Withdrawals:
+    """Implements `consent.ports.StagedData`. Uses the caller's transaction and no lock, since the caller holds the vault's."""
+
+    def __init__(self, engine: Engine, custody: Custody, clock: Clock, declaration: Declaration, staging: Staging) -> None:
+        self._engine, self._custody, self._clock = engine, custody, clock
+        self._declaration, self._staging = declaration, staging
+
+    def withdraw(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """Keep everything staged of the person and these purposes out of every later release, once `connection` commits."""
+        self._for_each(site, id_type, subject, purposes, connection, self._bury)
+
+    def readmit(self, site: str, id_type: str, subject: str, purposes: Sequence[str], connection: Connection) -> None:
+        """Let what arrives from the next window on be released again; what was staged before stays out."""
+        self._for_each(site, id_type, subject, purposes, connection, self._lift)
+
+    def _for_each(
+        self,
+        site: str,
+        id_type: str,
+        subject: str,
+        purposes: Sequence[str],
+        connection: Connection,
+        do: Callable[[str, int, str, bytes, Connection], None],
+    ) -> None:
+        for epoch_ms in self._epochs(site, connection):
+            try:
+                secret = self._custody.epoch_secret(site, epoch_ms, connection)
+            except EpochKeyLost:
+                continue  # whatever was staged under it cannot be read by anybody either
+            for purpose in purposes:
+                do(site, epoch_ms, purpose, person(secret, purpose, id_type, subject), connection)
+
+    def _epochs(self, site: str, connection: Connection) -> list[int]:
+        """The current epoch, a next one that is near, and earlier ones whose last windows are still to be released."""
+        declared = self._declaration.sites.get(site)
+        if declared is None:
+            raise UnknownSite()
+        now_ms = self._clock.now_ms()
+        current = declared.privacy.epoch_of(now_ms)
+        near = declared.privacy.epoch_of(now_ms + AHEAD_MS)
+        window = self._staging.book(site).current()
+        staged = declared.privacy.epoch_of(window.start) if window is not None else current  # ahead of us if the clock went back
+        return sorted({current, near, staged, *self._custody.live_epochs(site, connection)})
+
+    def _bury(self, site: str, epoch_ms: int, purpose: str, who: bytes, connection: Connection) -> None:
+        connection.execute(delete(tombstones).where(*_here(site, epoch_ms, purpose, who)))
+        connection.execute(insert(tombstones).values(site=site, epoch_ms=epoch_ms, purpose=purpose, person=who, until_ms=None))
+
+    def _lift(self, site: str, epoch_ms: int, purpose: str, who: bytes, connection: Connection) -> None:
+        window = self._staging.book(site).current()
+        until_ms = self._clock.now_ms() if window is None else window.end
+        here = (*_here(site, epoch_ms, purpose, who), tombstones.c.until_ms.is_(None))
+        connection.execute(update(tombstones).where(*here).values(until_ms=until_ms))
+
+
+def _here(site: str, epoch_ms: int, purpose: str, who: bytes) -> tuple[ColumnElement[bool], ...]:
+    return (
+        tombstones.c.site == site,
+        tombstones.c.epoch_ms == epoch_ms,
+        tombstones.c.purpose == purpose,
+        tombstones.c.person == who,
+    )

@@ -1,0 +1,223 @@
+"""The HTTP application: one FastAPI app for everything that is read and managed, and two plain ASGI endpoints in front of it for
+events and decisions, which are asked for thousands of times a second.
+
+This module holds the one table from `Problem` classes to status codes, and never loads a heavy library.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+import adjust.api
+import audit.api
+import consent.api
+import dashboards.api
+import privacy.api
+from adjust.api import AdjustEndpoint
+from dashboards.rendering import render_problem_page
+from ingest.api import EventsEndpoint
+from tacit import __version__, wiring
+from tacit.core import configuration, logs
+from tacit.core.access import Caller, KeyStore, Role
+from tacit.core.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    Unauthenticated,
+    UnknownSite,
+)
+from tacit.core.settings import Settings
+from tacit.openapi import describe
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STATUS: dict[str, int] = {
+    "malformed": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "unknown-site": 404,
+    "method-not-allowed": 405,
+    "conflict": 409,
+    "request-too-large": 413,
+    "invalid-request": 422,
+    "storage-unavailable": 503,
+}
+"""HTTP status of each problem type and of the types below it; anything that is not here is our fault and answers 500."""
+
+KEY_CACHE_SECONDS = 5.0
+
+
+class Authoriser:
+    """Who is asking, and may they. A key is looked up at most every five seconds, so a revoked one lives no longer than that."""
+
+    def __init__(self, keys: KeyStore, sites: frozenset[str]) -> None:
+        self._keys, self._sites = keys, sites
+        self._known: dict[str, tuple[float, Caller]] = {}
+
+    def __call__(self, headers: Mapping[str, str], roles: frozenset[Role], site: str | None = None) -> tuple[Caller, str]:
+        """The caller and the site the request is about. Raises `Unauthenticated`, `Forbidden` or `UnknownSite`."""
+        key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
+        if not key:
+            raise Unauthenticated("the request carries no key")
+        now = time.monotonic()
+        found = self._known.get(key)
+        if found is None or found[0] < now:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            found = (now + KEY_CACHE_SECONDS, self._keys.identify(key))
+            self._known[key] = found
+        caller = found[1]
+        if caller.role not in roles:
+            raise Forbidden(f"it needs one of the roles {', '.join(sorted(roles))}")
+        named = caller.site_for(site)
+        if named not in self._sites:
+            raise UnknownSite("tacit.yaml declares no such site")
+        return caller, named
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def status_of(problem: Problem) -> int:
+    """The status of a problem's class, or of the nearest class above it that has one."""
+    kinds = (cls.type for cls in type(problem).__mro__ if issubclass(cls, Problem))
+    return next((STATUS[kind] for kind in kinds if kind in STATUS), 500)
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """RFC 9457 body of a problem."""
+    body: dict[str, Any] = {
+        "type": f"/problems/{problem.type}",
+        "title": problem.title,
+        "status": status_of(problem),
+        "detail": problem.detail,
+    }
+    if problem.next_step:
+        body["next_step"] = problem.next_step
+    return body | {k: v for k, v in problem.members.items() if k not in body}
+
+
+def render_problem(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a problem for the plain ASGI endpoints."""
+    body = json.dumps(problem_json(problem)).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    status = status_of(problem)
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    return status, headers, body
+
+
+def create_app(settings: Settings) -> Endpoint:
+    """The whole web application over one installation."""
+    declaration = configuration.load(settings.config)
+    logs.configure()
+    logs.allow_declared(declaration)
+    services = wiring.web(settings, declaration)
+    authorise = Authoriser(services.keys, frozenset(declaration.sites))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.deciders.start()
+        yield
+        services.close()
+
+    app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    _handle_problems(app)
+    app.include_router(consent.api.router(services.consent, authorise))
+    app.include_router(privacy.api.router(services.releases, services.budget, authorise))
+    app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
+    app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(dashboards.api.router(services.dashboards, services.sessions))
+
+    @app.get("/healthz", tags=["operations"])
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operations"])
+    def readyz() -> JSONResponse:
+        """Both vaults answer."""
+        ready = services.ready()
+        return JSONResponse({"status": "ready" if ready else "not ready"}, status_code=200 if ready else 503)
+
+    describe(app)
+    fast: dict[str, Endpoint] = {
+        "/v1/events": EventsEndpoint(services.door, services.staging, authorise, render_problem),
+        "/v1/adjust": AdjustEndpoint(services.deciders.current, authorise, render_problem),
+    }
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (endpoint := fast.get(scope["path"])) is not None:
+            await endpoint(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return front
+
+
+def build() -> Endpoint:
+    """The application of the installation that the environment names; uvicorn's workers call it."""
+    return create_app(Settings())
+
+
+def _handle_problems(app: FastAPI) -> None:
+    log = logs.Log("app")
+
+    def answer(request: Request, problem: Problem) -> Response:
+        status = status_of(problem)
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(("/v1/", "/ofrep/")):
+            return render_problem_page(problem, status=status)
+        headers = {"retry-after": "1"} if status == 503 else None
+        return JSONResponse(problem_json(problem), status_code=status, media_type="application/problem+json", headers=headers)
+
+    @app.exception_handler(Problem)
+    def expected(request: Request, problem: Problem) -> Response:
+        return answer(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = [{"pointer": _pointer(e["loc"]), "detail": _reason(e)} for e in error.errors()]
+        return answer(request, InvalidRequest("the body or a parameter is not as expected", errors=faults))
+
+    @app.exception_handler(HTTPException)
+    def routed(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return answer(request, NotFound("there is nothing at this path"))
+        problem = Problem(str(error.detail))
+        body = problem_json(problem) | {"type": "about:blank", "title": str(error.detail), "status": error.status_code}
+        return JSONResponse(body, status_code=error.status_code, media_type="application/problem+json", headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Response:
+        log.fault("request.failed", error)
+        return answer(request, Problem("an unexpected fault; the log of this process names its place", next_step="Try again later."))
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """JSON pointer to what is wrong. An unexpected key's name is the caller's own text, so it is not repeated."""
+    return "/" + "/".join(str(part) for part in location)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    kind = str(error["type"])
+    if kind == "json_invalid":
+        return "the body is not JSON"
+    if kind == "extra_forbidden":
+        return "this field is not known"
+    return str(error["msg"]) if "ctx" not in error or "error" not in error["ctx"] else "this value is not accepted"

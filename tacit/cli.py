@@ -1,0 +1,361 @@
+"""The command line. Every command has `--help`; an expected failure prints `title: detail` and what to do next, and exits with 1.
+
+Commands import what they need themselves, so that `tacit --help` and the web process stay light.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tacit import installation
+from tacit.core import configuration, logs
+from tacit.core.access import KeyStore, Role
+from tacit.core.clock import SystemClock
+from tacit.core.db import connect
+from tacit.core.declaration import Declaration
+from tacit.core.errors import Problem, UnknownSite
+from tacit.core.settings import Settings
+
+app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+config_app = typer.Typer(no_args_is_help=True, help="The declaration, tacit.yaml.")
+app.add_typer(keys_app, name="keys")
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
+SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
+
+
+class Format(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="table, json or csv.")]
+
+
+def main() -> None:
+    """Entry point: turns a `Problem` into two lines and exit code 1; `--verbose` before the command shows where it arose."""
+    verbose = "--verbose" in sys.argv[1:2]
+    if verbose:
+        sys.argv.remove("--verbose")
+    try:
+        app()
+    except Problem as problem:
+        if verbose:
+            raise
+        typer.echo(problem.diagnostics(), err=True)
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8700,
+    workers: Annotated[int, typer.Option(help="API processes.", min=1, max=64)] = 1,
+) -> None:
+    """Run the API, the dashboards and one sanitiser. The first start makes databases, a root key and an admin key."""
+    from tacit.supervisor import run
+
+    run(installation.settings(config, data), host=host, port=port, workers=workers)
+
+
+@app.command()
+def worker(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Handle what is due and stop.")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Stop when this process is gone.")] = None,
+) -> None:
+    """Run the sanitiser alone: close windows, release, learn, publish, scan."""
+    import signal
+    import threading
+
+    from tacit import wiring
+    from tacit.worker import Worker
+
+    settings, declaration = _open(config, data)
+    working = Worker(wiring.sanitiser(settings, declaration))
+    if once:
+        done = working.once()
+        typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
+        return
+    logs.configure()
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    working.run(stop, parent=parent)
+
+
+@app.command()
+def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Close the open window of a site now and release it (for tests and operators)."""
+    from tacit import wiring
+    from tacit.worker import Worker
+
+    settings, declaration = _open(config, data)
+    _site(declaration, site)
+    services = wiring.sanitiser(settings, declaration)
+    services.source.cut(site)
+    done = Worker(services).once()
+    closed = [w for w in done.windows if w.site == site]
+    typer.echo(
+        f"{_count(len(closed), 'window')} of {site} closed" + (f"; bundle {done.bundles[site]} published." if site in done.bundles else ".")
+    )
+
+
+@keys_app.command("create")
+def keys_create(
+    role: Annotated[Role, typer.Option("--role", help="What the key may do.")],
+    site: Annotated[str, typer.Option("--site", help="The site's name; an admin key may leave it out.")] = "*",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print a new key once; only its hash is stored. The key stands alone on the last line."""
+    settings, declaration = _open(config, data)
+    if site == "*" and role is not Role.ADMIN:
+        raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
+    if site != "*":
+        _site(declaration, site)
+    key = KeyStore(connect(settings.released_location)).create(site, role, now_ms=SystemClock().now_ms())
+    typer.echo(f"A new {role.value} key for {'all sites' if site == '*' else site}; it is not shown again:", err=True)
+    typer.echo(key)
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(help="The declaration.")] = Path("tacit.yaml")) -> None:
+    """Validate a declaration and say what it promises."""
+    declaration = configuration.load(file)
+    for site in declaration.sites.values():
+        total = sum(m.share for m in site.measures)
+        typer.echo(
+            f"{site.name}: valid. {_count(len(site.measures), 'measure')} with {sum(m.cells for m in site.measures)} cells "
+            f"share {total} of epsilon {site.privacy.epsilon}, delta {site.privacy.delta} for each person and epoch."
+        )
+
+
+@config_app.command("init")
+def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("tacit.yaml")) -> None:
+    """Write a commented declaration to start from."""
+    from importlib.resources import files
+
+    if file.exists():
+        raise Problem(f"{file} exists already", next_step="Choose another name; nothing was changed.")
+    file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    typer.echo(f"Wrote {file}. Next: tacit plan {file}, then tacit serve --config {file}")
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(help="The declaration.")] = Path("tacit.yaml"),
+    people: Annotated[int, typer.Option(help="People a day to reckon with.", min=1)] = 10_000,
+    form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+) -> None:
+    """What a declaration will cost and can show, before anything is collected."""
+    from privacy.plan import plan as planned
+    from tacit.tables import show
+
+    show(planned(configuration.load(file), people=people), form)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Events as NDJSON, one a line.")],
+    site: SiteOption,
+    url: Annotated[str, typer.Option(help="Where the service runs.")] = "http://127.0.0.1:8700",
+    key: Annotated[str, typer.Option(help="A key that may send events.", envvar="TACIT_KEY", show_default=False)] = "",
+) -> None:
+    """Send a file of events through the HTTP door, with a progress bar."""
+    from tacit.replay import replay as send
+
+    verdict = send(file, site=site, url=url, key=key)
+    typer.echo(json.dumps(verdict, indent=2))
+
+
+@app.command()
+def releases(
+    site: SiteOption,
+    measure: str | None = None,
+    limit: int = 20,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """What was published, newest last; a value always comes with its standard deviation."""
+    from privacy.releases import ReleaseStore
+    from tacit.tables import show
+
+    with _released(config, data, site) as engine:
+        found, _ = ReleaseStore(engine).list(site, measure=measure, limit=limit)
+    if form is Format.JSON:
+        show([r.to_json() for r in found], form)
+    else:
+        show(
+            [
+                {"release": r.id, "measure": r.measure.name, "window": r.to_json()["window"]["start"]}
+                | {f"{k}": v for k, v in cell["by"].items()}
+                | {"bin": cell["bin"], "value": cell["value"], "sd": round(cell["sd"], 2)}
+                for r in found
+                for cell in r.cells()
+            ],
+            form,
+        )
+
+
+@app.command()
+def budget(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
+    """What each epoch promised and spent."""
+    from privacy.budget import BudgetView
+    from tacit.tables import show
+
+    with _released(config, data, site) as engine:
+        show([epoch.to_json() for epoch in BudgetView(engine).epochs(site, limit=1000)], form)
+
+
+@app.command()
+def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOption = None, data: DataOption = None) -> None:
+    """The newest signed bundle; as a table, its weights."""
+    from adjust.store import BundleStore
+    from tacit.core import rootkey
+    from tacit.tables import show, weights
+
+    settings, _ = _open(config, data)
+    with _released(config, data, site) as engine:
+        store = BundleStore(engine, rootkey.load(settings))
+        payload, signed = store.latest_payload(site), store.latest_jws(site)
+    if payload is None or signed is None:
+        raise Problem("there is no bundle yet", next_step="The sanitiser publishes the first one at its first pass: `tacit worker --once`.")
+    show([json.loads(signed)] if form is Format.JSON else weights(payload), form, single=form is Format.JSON)
+
+
+@app.command()
+def findings(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
+    """What bias scans found."""
+    from audit.store import AuditStore
+    from tacit.tables import show
+
+    with _released(config, data, site) as engine:
+        found, _ = AuditStore(engine).findings(site, limit=1000)
+    show([finding.to_json() for finding in found], form)
+
+
+@app.command()
+def scan(
+    site: Annotated[str | None, typer.Option("--site", help="The site; all of them when left out.")] = None,
+    slot: Annotated[int | None, typer.Option(help="A label of the scheduled slot; the same slot runs once.")] = None,
+    tables: Annotated[Path | None, typer.Option(help="Instead: scan anybody's noisy tables, one JSON object a line.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Compare how groups were treated. Exit 0 within limits or cannot tell, 3 breach, 1 error."""
+    from audit.scan import exit_code
+
+    if tables is not None:
+        _scan_tables(tables)
+        return
+    from tacit import wiring
+
+    settings, declaration = _open(config, data)
+    if site is not None:
+        _site(declaration, site)
+    services = wiring.sanitiser(settings, declaration)
+    results = []
+    for one in declaration.sites.values():
+        if site not in (None, one.name):
+            continue
+        if slot is not None and not services.claims.take(f"scan-slot:{one.name}", slot, now_ms=services.clock.now_ms()):
+            typer.echo(f"{one.name}: slot {slot} was scanned already or is being scanned.")
+            continue
+        found = services.scanner.scan(one, slot)
+        if slot is not None:
+            services.claims.finish(f"scan-slot:{one.name}", slot)
+        for result in found:
+            typer.echo(result.sentence)
+        if not found:
+            typer.echo(f"{one.name}: no audit is declared.")
+        results += found
+    raise typer.Exit(exit_code(results))
+
+
+@app.command()
+def demo(
+    visitors: Annotated[int, typer.Option(min=200, help="How many people arrive.")] = 20_000,
+    windows: Annotated[int, typer.Option(min=2, max=200, help="How many windows they are spread over.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of the arrivals; the noise has no seed.")] = 1,
+    fair: Annotated[bool, typer.Option("--fair", help="Without the planted skew.")] = False,
+    stop: Annotated[bool, typer.Option("--exit", help="Stop at the end instead of serving the dashboard.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the demo's service; 0 chooses a free one.")] = 8700,
+    real: Annotated[Path | None, typer.Option("--real-data", help="Folder with the MSNBC and Upworthy files.")] = None,
+    report: Annotated[Path, typer.Option(help="Where the numbers are written.")] = Path("demo-report.json"),
+) -> None:
+    """The main job end to end: people arrive, consent or refuse, windows close, the engine learns, an audit finds the planted skew."""
+    from tacit.demonstration import run
+
+    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report)
+
+
+def _scan_tables(path: Path) -> None:
+    from audit.inference import infer_table
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"{path} cannot be read", next_step="Name a file with one JSON object a line.") from error
+    breach = False
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            table = json.loads(line)
+        except ValueError:
+            raise Problem(f"line {number} is not JSON") from None
+        answer = infer_table(table)
+        breach = breach or answer["verdict"] == "breach"
+        typer.echo(json.dumps(answer))
+    raise typer.Exit(3 if breach else 0)
+
+
+def _open(config: Path | None, data: Path | None) -> tuple[Settings, Declaration]:
+    settings = installation.settings(config, data)
+    declaration = configuration.load(settings.config)
+    logs.allow_declared(declaration)
+    installation.prepare(settings)
+    return settings, declaration
+
+
+def _site(declaration: Declaration, name: str) -> None:
+    if name not in declaration.sites:
+        raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
+
+
+@contextmanager
+def _released(config: Path | None, data: Path | None, site: str) -> Iterator[Any]:
+    settings, declaration = _open(config, data)
+    _site(declaration, site)
+    engine = connect(settings.released_location)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""What the pages read: the released vault's stores in the shapes of `dashboards.ports`. Nothing here can write or open the intake vault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adjust.experiments import lift
+from adjust.store import BundleStore, PolicyHistory
+from audit.log import Log
+from audit.store import AuditStore
+from dashboards.days import sum_by_day
+from dashboards.ports import (
+    AlertRow,
+    ArmRow,
+    BundleRow,
+    ComparisonRow,
+    DayRow,
+    EpochRow,
+    EvidenceHead,
+    FindingRow,
+    GroupRow,
+    LiftRow,
+    PolicyStateRow,
+    RefusalRow,
+    ReleaseRow,
+    ScanRow,
+    SpendRow,
+)
+from dashboards.services import DashboardServices
+from privacy.budget import BudgetView
+from privacy.releases import ReleaseStore
+from tacit.core.clock import Clock
+from tacit.core.declaration import Declaration
+
+
+def page_services(
+    declaration: Declaration,
+    *,
+    releases: ReleaseStore,
+    budget: BudgetView,
+    bundles: BundleStore,
+    history: PolicyHistory,
+    audits: AuditStore,
+    evidence: Log,
+    clock: Clock,
+) -> DashboardServices:
+    """Everything a page is built from."""
+    audit_readers = _Audits(audits)
+    return DashboardServices(
+        declaration=declaration,
+        releases=_Releases(releases, declaration),
+        budget=_Budget(budget),
+        policies=_Policies(bundles, history),
+        lift=_Lift(releases, declaration),
+        scans=_Scans(audits, declaration),
+        findings=audit_readers,
+        evidence=_Evidence(evidence),
+        alerts=audit_readers,
+        clock=clock,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Releases:
+    store: ReleaseStore
+    declaration: Declaration
+
+    def latest(self, site: str, *, limit: int) -> list[ReleaseRow]:
+        found, _ = self.store.list(site, limit=limit)
+        return [
+            ReleaseRow(
+                id=r.id,
+                measure=r.measure.name,
+                window={"start": r.window.start_ms, "end": r.window.end_ms},
+                published_at=r.published_ms,
+                usable=r.usable,
+                evidence={"index": r.evidence_index},
+            )
+            for r in found
+        ]
+
+    def by_day(self, site: str, measure: str, *, from_ms: int) -> list[DayRow]:
+        declared = self.declaration.sites[site].measure(measure)
+        if declared is None:
+            return []
+        found = [r for r in self.store.since(site, declared.id) if r.window.start_ms >= from_ms]
+        return sum_by_day([(r.window.start_ms, r.vector[: declared.cells], r.mechanism.scale) for r in found], declared.all_labels)
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    view: BudgetView
+
+    def epochs(self, site: str, *, limit: int) -> list[EpochRow]:
+        return [
+            EpochRow(
+                start=e.start_ms,
+                end=e.end_ms,
+                epsilon=str(e.epsilon),
+                delta=str(e.delta),
+                rho_pico=e.rho_pico,
+                spent_pico=e.spent_pico,
+                epsilon_spent=str(e.epsilon_spent),
+                accumulated={days: str(epsilon) for days, epsilon in e.accumulated.items()},
+            )
+            for e in self.view.epochs(site, limit)
+        ]
+
+    def spends(self, site: str, epoch_ms: int) -> list[SpendRow]:
+        epoch = next((e for e in self.view.epochs(site) if e.start_ms == epoch_ms), None)
+        return [SpendRow(measure=s.measure, rho_pico=s.rho_pico, at=s.at_ms) for s in epoch.spends] if epoch else []
+
+    def refusals(self, site: str, *, limit: int) -> list[RefusalRow]:
+        found = [r for e in self.view.epochs(site) for r in e.refusals]
+        found.sort(key=lambda r: -r.at_ms)
+        return [RefusalRow(measure=r.measure, at=r.at_ms, detail=r.reason) for r in found[:limit]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    bundles: BundleStore
+    states: PolicyHistory
+
+    def bundle(self, site: str) -> BundleRow | None:
+        payload = self.bundles.latest_payload(site)
+        if payload is None:
+            return None
+        policies = {name: {"default": p["default"], "weights": p["weights"]} for name, p in payload["policies"].items()}
+        return BundleRow(version=payload["version"], published_at=payload["published_at"], policies=policies)  # type: ignore[typeddict-item]  # the signed payload has this shape
+
+    def history(self, site: str, policy: str, *, limit: int) -> list[PolicyStateRow]:
+        return [PolicyStateRow(at=at_ms, weights=state["weights"]) for at_ms, state in self.states.list(site, policy, limit=limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lift:
+    store: ReleaseStore
+    declaration: Declaration
+
+    def lift(self, site: str, policy: str) -> LiftRow | None:
+        measure = self.declaration.sites[site].policy_measure(policy)
+        releases = [r for r in self.store.since(site, measure.id) if r.usable]
+        if not releases:
+            return None
+        found = lift(measure, releases)
+        arms = []
+        for arm in found.arms:
+            low, high = arm.interval() or (None, None)
+            arms.append(ArmRow(arm=arm.arm, rate=arm.rate, low=low, high=high, trials=arm.trials, trials_sd=arm.trials_sd))
+        comparisons = [
+            ComparisonRow(name=c.name, against=c.against, difference=c.difference, low=c.low, high=c.high) for c in found.comparisons
+        ]
+        return LiftRow(sentence=found.sentence, as_of=releases[-1].window.end_ms, comparisons=comparisons, arms=arms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scans:
+    store: AuditStore
+    declaration: Declaration
+
+    def latest(self, site: str) -> list[ScanRow]:
+        found = [self.store.latest(site, audit) for audit in self.declaration.sites[site].audits]
+        return [
+            ScanRow(id=s.id, audit=s.audit, at=s.at_ms, verdict=s.verdict, groups=[_group(c) for c in s.result["comparisons"]])
+            for s in found
+            if s is not None
+        ]
+
+
+def _group(comparison: Mapping[str, Any]) -> GroupRow:
+    low, high = comparison["interval"] or (None, None)
+    arm = comparison["arm"]
+    what = f"sees {arm}" if comparison["statistic"] == "exposure" else f"reward rate{f' of {arm}' if arm else ''}"
+    return GroupRow(
+        dimension=comparison["dimension"],
+        group=comparison["group"],
+        what=what,
+        difference=comparison["difference"],
+        low=low,
+        high=high,
+        p=comparison["p"],
+        people=comparison["people"],
+        people_sd=comparison["people_sd"],
+        verdict=comparison["verdict"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Audits:
+    store: AuditStore
+
+    def findings(self, site: str, *, limit: int) -> list[FindingRow]:
+        return [
+            FindingRow(
+                id=f.id,
+                audit=f.audit,
+                subject=f.subject,
+                verdict=f.verdict,
+                state=f.state,
+                opened_at=f.opened_ms,
+                due_at=f.due_ms,
+                detail=f.detail,
+            )
+            for f in self.store.findings(site, limit=limit)[0]
+        ]
+
+    def alerts(self, site: str, *, limit: int) -> list[AlertRow]:
+        return [AlertRow(at=a.at_ms, kind=a.kind, detail=a.detail.get("audit", "")) for a in self.store.alerts(site, limit=limit)[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    log: Log
+
+    def head(self) -> EvidenceHead:
+        size = self.log.size()
+        newest = self.log.list(limit=1, after=size - 2)[0] if size else []
+        return EvidenceHead(size=size, head=newest[0].leaf.hex() if newest else "", verified_at=None, first_bad=None)

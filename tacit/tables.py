@@ -1,0 +1,49 @@
+"""Lists on the terminal: as a table for people, as JSON or CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(rows: Sequence[Mapping[str, Any]], form: str, *, single: bool = False) -> None:
+    """Print rows in one of the forms `table`, `json`, `csv`; nested values become JSON in a table's or CSV's cell."""
+    if form == "json":
+        sys.stdout.write(json.dumps(rows[0] if single else list(rows), indent=2) + "\n")
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    texts = [[_text(row.get(name)) for name in columns] for row in rows]
+    if form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows(texts)
+        return
+    table = Table(*columns)
+    for row in texts:
+        table.add_row(*row)
+    Console().print(table if rows else "Nothing yet.")
+
+
+def weights(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A bundle's weights as rows: policy, cell, and the probability of each arm in per cent."""
+    rows = []
+    for name, policy in payload["policies"].items():
+        arms = list(policy["arms"])
+        for cell, cumulative in {"(default)": policy["default"], **policy["weights"]}.items():
+            shares = [b - a for a, b in zip([0, *cumulative], cumulative, strict=False)]
+            rows.append(
+                {"policy": name, "cell": cell} | {arm: f"{100 * s / cumulative[-1]:.1f} %" for arm, s in zip(arms, shares, strict=True)}
+            )
+    return rows
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else str(value)

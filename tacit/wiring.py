@@ -1,0 +1,258 @@
+"""The only place that joins the rooms. Two compositions: what a web process gets, and what the sanitiser gets.
+
+The intake engine is handed to consent, ingest and the sanitiser's presence memory only; adjust, audit and dashboards get the released one.
+Heavy libraries are imported inside `sanitiser`, so that a web process never loads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from adjust.decide import Decider
+from adjust.store import BundleStore, PolicyHistory
+from audit.log import Log as EvidenceTable
+from audit.store import AuditStore
+from consent.gate import Gate
+from consent.receipts import Receipts
+from consent.service import ConsentService
+from consent.subjects import Subjects
+from dashboards.services import DashboardServices
+from dashboards.session import Sessions
+from ingest.custody import Custody
+from ingest.door import Door
+from ingest.staging import Staging
+from ingest.withdrawals import Withdrawals
+from privacy.budget import BudgetView
+from privacy.models import Release
+from privacy.releases import ReleaseStore
+from tacit.core import logs, rootkey
+from tacit.core.access import KeyStore
+from tacit.core.claims import Claims
+from tacit.core.clock import Clock, SystemClock
+from tacit.core.db import connect
+from tacit.core.declaration import Declaration
+from tacit.core.evidence import EvidenceLog, canonical
+from tacit.core.rootkey import RootKey
+from tacit.core.settings import Settings
+from tacit.readers import page_services
+
+if TYPE_CHECKING:
+    from adjust.service import Engine as LearningEngine
+    from audit.scan import Scanner
+    from privacy.ports import EventSource
+    from privacy.service import Sanitiser
+
+BUNDLE_POLL_SECONDS = 0.5
+
+
+class Deciders:
+    """The newest bundle of each site in memory. A bundle that fails its signature is not taken; the last good one stays."""
+
+    def __init__(self, bundles: BundleStore, sites: list[str]) -> None:
+        self._bundles, self._sites = bundles, sites
+        self._current: dict[str, Decider] = {}
+        self._versions: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="bundles")
+
+    def current(self, site: str) -> Decider | None:
+        """What decides for a site now; None before the first bundle."""
+        return self._current.get(site)
+
+    def start(self) -> None:
+        """Load what there is and follow what comes."""
+        self.refresh()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stop.set()
+
+    def refresh(self) -> None:
+        """Take newer bundles, if there are any."""
+        for site in self._sites:
+            version = self._bundles.latest_version(site)
+            if version is not None and version != self._versions.get(site):
+                payload = self._bundles.latest_payload(site)
+                self._versions[site] = version
+                if payload is not None:
+                    self._current[site] = Decider.from_bundle(payload)
+
+    def _follow(self) -> None:
+        log = logs.Log("bundles")
+        while not self._stop.wait(BUNDLE_POLL_SECONDS):
+            try:
+                self.refresh()
+            except Exception as error:
+                log.fault("work.failed", error)
+
+
+@dataclass(frozen=True)
+class WebServices:
+    """Everything a web process works with."""
+
+    keys: KeyStore
+    consent: ConsentService
+    door: Door
+    staging: Staging
+    deciders: Deciders
+    bundles: BundleStore
+    releases: ReleaseStore
+    budget: BudgetView
+    audits: AuditStore
+    dashboards: DashboardServices
+    sessions: Sessions
+    root: RootKey
+    vaults: tuple[Engine, Engine]
+
+    def ready(self) -> bool:
+        """Whether both vaults answer."""
+        try:
+            for engine in self.vaults:
+                with engine.connect() as connection:
+                    connection.execute(text("select 1"))
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop threads and let go of the databases."""
+        self.deciders.stop()
+        for engine in self.vaults:
+            engine.dispose()
+
+
+@dataclass(frozen=True)
+class SanitiserServices:
+    """Everything the sanitiser works with: the only composition that holds both vaults' private and released sides."""
+
+    declaration: Declaration
+    declaration_hash: str
+    source: EventSource
+    sanitiser: Sanitiser
+    releases: ReleaseStore
+    release_quality: Callable[[Release], tuple[bool, Mapping[str, Any]]]
+    engine: LearningEngine
+    scanner: Scanner
+    consent: ConsentService
+    evidence: EvidenceLog
+    claims: Claims
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class _Intake:
+    engine: Engine
+    subjects: Subjects
+    gate: Gate
+    custody: Custody
+    staging: Staging
+    door: Door
+    consent: ConsentService
+
+
+def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
+    """What a web process gets."""
+    clock = clock or SystemClock()
+    root = rootkey.load(settings)
+    released = connect(settings.released_location)
+    intake = _intake(settings, declaration, root, clock)
+    keys = KeyStore(released)
+    bundles = BundleStore(released, root)
+    releases = ReleaseStore(released)
+    budget = BudgetView(released)
+    audits = AuditStore(released)
+    pages = page_services(
+        declaration,
+        releases=releases,
+        budget=budget,
+        bundles=bundles,
+        history=PolicyHistory(released),
+        audits=audits,
+        evidence=EvidenceTable(released, clock),
+        clock=clock,
+    )
+    return WebServices(
+        keys=keys,
+        consent=intake.consent,
+        door=intake.door,
+        staging=intake.staging,
+        deciders=Deciders(bundles, list(declaration.sites)),
+        bundles=bundles,
+        releases=releases,
+        budget=budget,
+        audits=audits,
+        dashboards=pages,
+        sessions=Sessions(keys, root.secret("session"), clock),
+        root=root,
+        vaults=(intake.engine, released),
+    )
+
+
+def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
+    """What the sanitiser gets."""
+    from adjust.service import Engine as LearningEngine
+    from audit import quality
+    from audit.scan import Scanner
+    from ingest.source import StagedSource
+    from privacy.ledger import Ledger
+    from privacy.presence import PresenceBook
+    from privacy.service import Sanitiser
+    from tacit.inspection import InspectedSource
+
+    clock = clock or SystemClock()
+    root = rootkey.load(settings)
+    released = connect(settings.released_location)
+    intake = _intake(settings, declaration, root, clock)
+    evidence = EvidenceTable(released, clock)
+    releases = ReleaseStore(released)
+    bundles = BundleStore(released, root)
+    source = InspectedSource(
+        StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
+    )
+    return SanitiserServices(
+        declaration=declaration,
+        declaration_hash=fingerprint(declaration),
+        source=source,
+        sanitiser=Sanitiser(source, PresenceBook(intake.engine), Ledger(released, clock), releases, evidence, clock),
+        releases=releases,
+        release_quality=quality.check,
+        engine=LearningEngine(releases, bundles, evidence, clock),
+        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        consent=intake.consent,
+        evidence=evidence,
+        claims=Claims(released, owner=secrets.token_hex(12)),
+        clock=clock,
+    )
+
+
+def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: Clock) -> _Intake:
+    engine = connect(settings.intake_location)
+    custody = Custody(settings.custody_directory, engine, root, clock)
+    staging = Staging(settings.staging, custody, clock, declaration)
+    subjects = Subjects(engine, root, clock)
+    gate = Gate(engine, subjects, clock)
+    door = Door(declaration, gate, subjects, custody, staging, clock)
+    withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
+    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent)
+
+
+def fingerprint(declaration: Declaration) -> str:
+    """Sixteen hexadecimal digits that change with anything the engine acts on."""
+    content = {
+        name: {
+            "measures": [m.definition for m in site.measures],
+            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+        }
+        for name, site in declaration.sites.items()
+    }
+    return hashlib.sha256(canonical(content)).hexdigest()[:16]

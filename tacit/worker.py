@@ -1,0 +1,124 @@
+"""The sanitiser's loop: closes windows that are due, lets the engine learn from what was released, audits, and writes evidence.
+
+Each piece of work is owned through a claim with a lease, so any number of workers may run; each piece can be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+
+from audit.scan import ScanResult
+
+from privacy.models import Window
+from tacit.core import logs
+from tacit.core.declaration import Site
+from tacit.core.errors import Problem
+from tacit.wiring import SanitiserServices
+
+TICK_SECONDS = 0.5
+EVIDENCE_BATCH = 1_000
+
+EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held")
+STEPS = ("close", "learn", "scan", "consent")
+logs.allow([*EVENTS, *STEPS])
+log = logs.Log("worker")
+
+
+@dataclass
+class Done:
+    """What one pass did."""
+
+    windows: list[Window] = field(default_factory=list)
+    bundles: dict[str, int] = field(default_factory=dict)
+    scans: list[ScanResult] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was work at all."""
+        return bool(self.windows or self.bundles or self.scans)
+
+
+class Worker:
+    """Works through what is due for every site of the declaration."""
+
+    def __init__(self, services: SanitiserServices) -> None:
+        self._services = services
+
+    def once(self) -> Done:
+        """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
+        done = Done()
+        for site in self._services.declaration.sites.values():
+            for name, step in (("close", self._close), ("learn", self._learn), ("scan", self._scan)):
+                try:
+                    step(site, done)
+                except Problem as problem:
+                    log.fault("work.failed", problem, step=name, site=site.name)
+                except Exception as error:
+                    log.fault("work.failed", error, step=name, site=site.name)
+        try:
+            self._consent_evidence()
+        except Exception as error:
+            log.fault("work.failed", error, step="consent")
+        return done
+
+    def run(self, stop: threading.Event, *, parent: int | None = None) -> None:
+        """Work until told to stop, or until the process that started this one is gone."""
+        log.info("worker.started")
+        while not stop.is_set() and (parent is None or os.getppid() == parent):
+            self.once()
+            stop.wait(TICK_SECONDS)
+        log.info("worker.stopped")
+
+    def _close(self, site: Site, done: Done) -> None:
+        services = self._services
+        for window in services.sanitiser.due(site.name):
+            job = f"close:{site.name}"
+            if not services.claims.take(job, window.start_ms, now_ms=services.clock.now_ms()):
+                break  # somebody else is at it; later windows must wait, because bounding looks back
+            for release in services.sanitiser.close(site, window):
+                usable, quality = services.release_quality(release)
+                services.releases.set_usable(release.id, usable, quality)
+                if not usable:
+                    log.warning("release.held", site=site.name, measure=release.measure.name)
+            services.claims.finish(job, window.start_ms)
+            done.windows.append(window)
+            log.info("window.closed", site=site.name)
+
+    def _learn(self, site: Site, done: Done) -> None:
+        """Publish a bundle when there is none yet or something was released since; the slot is the end of the newest closed window."""
+        services = self._services
+        slot = services.releases.last_closed(site.name) or 0
+        job = f"learn:{site.name}:{services.declaration_hash}"
+        if services.claims.is_done(job, slot) or not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            return
+        version = services.engine.step(site)
+        services.claims.finish(job, slot)
+        if version is not None:
+            done.bundles[site.name] = version
+            log.info("bundle.published", site=site.name, version=version)
+
+    def _scan(self, site: Site, done: Done) -> None:
+        """One scan for each epoch that has ended and whose windows are all closed."""
+        services = self._services
+        closed = services.releases.last_closed(site.name)
+        if closed is None or not site.audits:
+            return
+        slot = site.privacy.epoch_of(closed)
+        job = f"scan:{site.name}"
+        if services.claims.is_done(job, slot) or not services.releases.list(site.name, to_ms=slot, limit=1)[0]:
+            return
+        if services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            done.scans += services.scanner.scan(site, slot)
+            services.claims.finish(job, slot)
+            log.info("scan.done", site=site.name)
+
+    def _consent_evidence(self) -> None:
+        """Move commitments to consent changes into the evidence log. Owned by one worker at a time, so none is entered twice."""
+        services = self._services
+        if not services.claims.take("consent-evidence", 0, now_ms=services.clock.now_ms()):
+            return
+        while pending := services.consent.pending_evidence(EVIDENCE_BATCH):
+            indices = services.evidence.append([entry for _, entry in pending])
+            services.consent.set_evidence({seq: index for (seq, _), index in zip(pending, indices, strict=True)})
