@@ -1,135 +1,167 @@
-"""`POST /v1/adjust` as a plain ASGI endpoint answered from memory, and the paths for bundles, keys and experiments."""
+"""Decisions, bundles and experiments over HTTP. `POST /v1/adjust` is a plain ASGI endpoint, because it is asked for on every page view.
 
-from __future__ import annotations
+It stores and logs nothing, and no answer repeats what was sent. The bundle and the public key are served without an API key: a browser has
+to hold all of it, it contains nothing but released figures, and what carries an `Authorization` header is cached by hardly any CDN.
+"""
 
+# No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
+
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Annotated, Any
-from urllib.parse import parse_qs
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Query, Request, Response
 
-from adjust import bundle
+from adjust.bundle import jwks
 from adjust.decide import Decider
 from adjust.errors import NoBundle, UnknownPolicy
 from adjust.experiments import lift
+from adjust.recent import recent
 from adjust.store import BundleStore
 from privacy.releases import ReleaseStore
-from tacit.core import logs
 from tacit.core.access import READERS, SENDERS, Caller, Role
 from tacit.core.declaration import Declaration
-from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge
+from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
 from tacit.core.rootkey import RootKey
 
+BODY_LIMIT = 32 * 1024
+UNIT_LIMIT = 256
+
+MAX_AGE_SECONDS = 5
+"""How long a cache may answer with a bundle without asking; the shortest window is longer."""
+
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
-Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
-
-MAX_BODY = 32 * 1024
-BUNDLE_SECONDS = 5
-logs.allow(["decision.failed"])
+RenderProblem = Callable[[Problem], tuple[int, list[tuple[bytes, bytes]], bytes]]
 
 
-class _Question(msgspec.Struct):
-    zone: str | None = None
+class Authorise(Protocol):
+    """Who is asking, and about which site. Raises a `Problem`."""
+
+    def __call__(self, headers: Mapping[str, str], roles: frozenset[Role], site: str | None, /) -> tuple[Caller, str]:
+        """The caller and the site, if the caller's role is among `roles`."""
+        ...
+
+
+class Question(msgspec.Struct):
+    """Body of `POST /v1/adjust`: a policy or a zone. Other keys are ignored."""
+
     policy: str | None = None
+    zone: str | None = None
     context: dict[str, Any] = {}
-    unit: str | None = None
+    unit: Annotated[str, msgspec.Meta(max_length=UNIT_LIMIT)] | None = None
     site: str | None = None
 
 
-_questions = msgspec.json.Decoder(_Question)
-
-
 class AdjustEndpoint:
-    """The endpoint. Nothing of the request is stored or logged."""
+    """`POST /v1/adjust`."""
 
-    def __init__(
-        self, current: Callable[[str], Decider | None], authorise: Authorise, render_problem: Callable[[Problem], Rendered]
-    ) -> None:
-        self._current, self._authorise, self._render = current, authorise, render_problem
+    def __init__(self, current_decider: Callable[[str], Decider | None], authorise: Authorise, render_problem: RenderProblem) -> None:
+        self._current, self._authorise, self._render = current_decider, authorise, render_problem
+        self._decode = msgspec.json.Decoder(Question).decode
+        self._encode = msgspec.json.Encoder().encode
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """One request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         try:
-            body = await self._answer(scope, receive)
-            status, headers = 200, [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
-                                    (b"cache-control", b"no-store")]  # fmt: skip
+            if scope["method"] != "POST":
+                raise MethodNotAllowed("decisions are asked for with POST")
+            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+            status, content = 200, self.answer(headers, await _read(receive))
+            fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
         except Problem as problem:
-            status, headers, body = self._render(problem)
-        except Exception as error:
-            logs.Log("decisions").fault("decision.failed", error)
-            status, headers, body = self._render(Problem("an unexpected fault"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            status, fields, content = self._render(problem)
+            if isinstance(problem, MethodNotAllowed):
+                fields = [*fields, (b"allow", b"POST")]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-        if scope["method"] != "POST":
-            raise MethodNotAllowed()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        named = parse_qs(scope["query_string"].decode("latin-1")).get("site", [None])[0] if scope["query_string"] else None
-        _, site = self._authorise(headers, SENDERS, named)
-        question = _read(await _body(receive))
-        if (question.zone is None) == (question.policy is None):
-            raise InvalidRequest("name either a zone or a policy")
-        decider = self._current(site)
+    def answer(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """The decision as JSON. The key is looked at before the body; an admin's body names the site."""
+        named: str | None = None
+        with contextlib.suppress(UnknownSite):
+            _, named = self._authorise(headers, SENDERS, None)
+        try:
+            question = self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise InvalidRequest(
+                f"the body is not a JSON object with `policy` or `zone`, and `unit` of at most {UNIT_LIMIT} letters"
+            ) from None
+        if named is None or question.site is not None:
+            _, named = self._authorise(headers, SENDERS, question.site)
+        if question.policy is None and question.zone is None:
+            raise InvalidRequest("a decision needs `policy` or `zone`")
+        decider = self._current(named)
         if decider is None:
-            raise NoBundle("nothing was published for this site so far")
-        return msgspec.json.encode(decider.decide(policy=question.policy, zone=question.zone, context=question.context, unit=question.unit))
+            raise NoBundle("nothing was published for this site yet")
+        answer: bytes = self._encode(decider.decide(question.policy, zone=question.zone, context=question.context, unit=question.unit))
+        return answer
 
 
-async def _body(receive: Receive) -> bytes:
-    parts, size = [], 0
+async def _read(receive: Receive) -> bytes:
+    body = b""
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY:
-            raise RequestTooLarge("a question has at most 32 KiB")
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _read(body: bytes) -> _Question:
-    try:
-        return _questions.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequest("the body must be a JSON object with a zone or a policy, and a context") from None
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise RequestTooLarge(
+                f"a question has at most {BODY_LIMIT} bytes", next_step="Send one question, and declared context keys only."
+            )
+        if not message.get("more_body", False):
+            return body
 
 
 def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaration, root: RootKey, authorise: Authorise) -> APIRouter:
-    """The room's other paths."""
-    routes = APIRouter(tags=["adjust"])
+    """Bundles, their key, and experiments."""
+    api = APIRouter(tags=["adjust"])
+    keys = jwks(root)
 
-    @routes.get("/.well-known/jwks.json")
-    def keys() -> dict[str, Any]:
-        """The public key that bundles and receipts are signed with. Hand it to verifiers by a second channel, too."""
-        return bundle.jwks(root.signing_key().public_key())
-
-    @routes.get("/v1/bundles/{site}")
-    def newest(request: Request, site: str) -> Response:
-        """The signed bundle, cacheable."""
-        _, named = authorise(dict(request.headers), SENDERS | READERS, site)
-        jws = bundles.latest_jws(named)
+    @api.get("/v1/bundles/{site}")
+    def read_bundle(request: Request, site: str) -> Response:
+        """The newest signed bundle, a flattened JWS. No key is needed."""
+        if site not in declaration.sites:
+            raise UnknownSite("tacit.yaml declares no such site")
+        jws = bundles.latest_jws(site)
         if jws is None:
-            raise NoBundle("nothing was published for this site so far")
+            raise NoBundle("nothing was published for this site yet")
         tag = f'"{hashlib.sha256(jws.encode()).hexdigest()[:32]}"'
-        headers = {"etag": tag, "cache-control": f"private, max-age={BUNDLE_SECONDS}"}
-        if tag in request.headers.get("if-none-match", ""):
+        headers = {
+            "etag": tag,
+            "cache-control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=60",
+            "access-control-allow-origin": "*",
+            "access-control-expose-headers": "ETag",
+        }
+        if _matches(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
         return Response(jws, media_type="application/jose+json", headers=headers)
 
-    @routes.get("/v1/experiments/{policy}")
-    def experiment(request: Request, policy: str, site: Annotated[str | None, Query()] = None) -> dict[str, Any]:
-        """What a policy achieves, in a sentence and in numbers."""
+    @api.get("/.well-known/jwks.json")
+    def read_keys() -> dict[str, Any]:
+        """The public key that bundles and receipts are checked with."""
+        return keys
+
+    @api.get("/v1/experiments/{policy}")
+    def read_experiment(
+        request: Request, policy: str, site: Annotated[str | None, Query(description="Needed with an admin key only.")] = None
+    ) -> dict[str, Any]:
+        """What a policy achieves, with intervals that count the privacy noise."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
         declared = declaration.sites[named]
         if policy not in declared.policies:
             raise UnknownPolicy("the site declares no such policy")
         measure = declared.policy_measure(policy)
-        return {"policy": policy} | lift(measure, releases.since(named, measure.id)).to_json()
+        found = lift(measure, recent(releases, measure))
+        if found is not None:
+            return {"policy": policy} | found.to_json()
+        return {"policy": policy, "sentence": "Nothing was released yet.", "as_of": None, "windows": 0, "comparisons": [], "arms": []}
 
-    return routes
+    return api
+
+
+def _matches(field: str, tag: str) -> bool:
+    """RFC 9110 section 13.1.2, weak comparison."""
+    return field.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in field.split(",")]

@@ -1,101 +1,149 @@
-"""The signed bundle: canonical JSON (RFC 8785) in a flattened JWS (RFC 7515, EdDSA). Every decision of a site is taken from it.
+"""Bundles: every policy of a site as weights per context cell, signed, so that anybody may cache one and nobody can change it.
 
-Weights are 16-bit cumulative: an arm's probability is its step divided by 65535, so that every reader in every language agrees exactly. Cells
-whose weights equal the policy's default are left out.
+Payload (canonical JSON, RFC 8785): `{site, version, published_at, salt, releases, policies: {name: {zone, arms, order: {arms, context},
+trigger, context, weights: {cell: [cumulative]}, default: [cumulative], holdout, explore, windows}}}`. Cumulative weights follow
+`order.arms`, are 16-bit and end with 65535, which stands for 1. A cell that `weights` does not name has the weights of `default`.
+The first of `order.arms` is the default arm. Canonical JSON sorts keys, therefore `order`; `verify` puts keys back into it.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adjust.errors import BundleInvalid
 from tacit.core.clock import iso
 from tacit.core.declaration import Policy
 from tacit.core.evidence import canonical
+from tacit.core.rootkey import RootKey
 
-FULL = 65_535
+ONE = 65535
+"""What stands for probability 1 in cumulative weights."""
+
 TYPE = "tacit-bundle+json"
+
+Payload = dict[str, Any]
 
 
 def cumulative(weights: Sequence[float]) -> list[int]:
-    """Probabilities as 16-bit cumulative weights; the last is always 65535 and no step is negative."""
-    total, running = sum(weights), 0.0
-    steps: list[int] = []
-    for weight in weights:
-        running += max(weight, 0.0)
-        steps.append(min(FULL, round(FULL * running / total)) if total > 0 else round(FULL * (len(steps) + 1) / len(weights)))
-    steps[-1] = FULL
-    return steps
+    """16-bit cumulative weights that end with exactly 65535, by largest remainders; each is off by less than 1/65535.
+
+    >>> cumulative([0.5, 0.25, 0.25])
+    [32767, 49151, 65535]
+    """
+    total = sum(weights)
+    exact = [w / total * ONE for w in weights]
+    parts = [int(x) for x in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
+    for i in by_remainder[: ONE - sum(parts)]:
+        parts[i] += 1
+    found, so_far = [], 0
+    for part in parts:
+        so_far += part
+        found.append(so_far)
+    return found
 
 
-def policy_entry(policy: Policy, default: Sequence[float], cells: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """One policy's part of the payload."""
-    usual = cumulative(default)
+def policy_entry(policy: Policy, weights: Mapping[str, Sequence[float]], general: Sequence[float], *, windows: int) -> Payload:
+    """One policy as it stands in a payload. Cells whose weights are the general ones are left out."""
+    default = cumulative(general)
+    cells = {key: cumulative(found) for key, found in weights.items()}
     return {
         "zone": policy.zone,
         "arms": {name: dict(parameters) for name, parameters in policy.arms.items()},
-        "trigger": policy.trigger,
+        "order": {"arms": list(policy.arms), "context": [d.name for d in policy.context]},
+        "trigger": None if policy.trigger is None else dict(policy.trigger),
         "context": {d.name: list(d.values) for d in policy.context},
-        "weights": {cell: steps for cell, weights in sorted(cells.items()) if (steps := cumulative(weights)) != usual},
-        "default": usual,
+        "weights": {key: found for key, found in cells.items() if found != default},
+        "default": default,
         "holdout": policy.holdout,
         "explore": policy.explore,
+        "windows": windows,
     }
 
 
-def payload(
-    site: str, version: int, published_ms: int, releases: Sequence[str], policies: Mapping[str, Mapping[str, Any]], salt: str
-) -> dict[str, Any]:
-    """The whole payload."""
-    return {
-        "site": site,
-        "version": version,
-        "published_at": iso(published_ms),
-        "releases": list(releases),
-        "policies": dict(policies),
-        "salt": salt,
-    }
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What is about to be published for a site."""
+
+    site: str
+    version: int
+    published_ms: int
+    salt: str
+    releases: Sequence[str]
+    policies: Mapping[str, Payload] = field(default_factory=dict)
+
+    def payload(self) -> Payload:
+        """The content that is signed."""
+        return {
+            "site": self.site,
+            "version": self.version,
+            "published_at": iso(self.published_ms),
+            "salt": self.salt,
+            "releases": list(self.releases),
+            "policies": dict(self.policies),
+        }
+
+    def sign(self, root: RootKey) -> str:
+        """The bundle as a flattened JWS (RFC 7515, `alg: EdDSA`), one line of JSON."""
+        key = root.signing_key()
+        protected = _encode(canonical({"alg": "EdDSA", "kid": thumbprint(key.public_key()), "typ": TYPE}))
+        body = _encode(canonical(self.payload()))
+        signature = _encode(key.sign(f"{protected}.{body}".encode()))
+        return canonical({"payload": body, "protected": protected, "signature": signature}).decode()
 
 
-def sign(content: Mapping[str, Any], key: Ed25519PrivateKey) -> str:
-    """The flattened JWS of a payload."""
-    protected = _encode(canonical({"alg": "EdDSA", "typ": TYPE, "kid": key_id(key.public_key())}))
-    body = _encode(canonical(content))
-    signature = _encode(key.sign(f"{protected}.{body}".encode()))
-    return json.dumps({"protected": protected, "payload": body, "signature": signature})
+def salt_of(site: str, epoch_ms: int) -> str:
+    """The same within an epoch, so that a new bundle moves few people to another arm, and another one in the next epoch."""
+    return hashlib.sha256(f"tacit bundle\0{site}\0{epoch_ms}".encode()).hexdigest()[:16]
 
 
-def verify(jws: str, key: Ed25519PublicKey) -> dict[str, Any]:
-    """The payload of a bundle whose signature holds. Raises `BundleInvalid` for anything else."""
+def verify(jws: str | bytes, public_key: Ed25519PublicKey) -> Payload:
+    """The payload of a bundle, with arms and context in declared order. Raises `BundleInvalid`."""
     try:
         parts = json.loads(jws)
-        protected = json.loads(_decode(parts["protected"]))
-        if protected.get("alg") != "EdDSA" or protected.get("typ") != TYPE:
-            raise BundleInvalid("it is not a signed bundle")
-        key.verify(_decode(parts["signature"]), f"{parts['protected']}.{parts['payload']}".encode())
-        return dict(json.loads(_decode(parts["payload"])))
-    except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleInvalid("the signature does not hold") from error
+        if not isinstance(parts, dict) or set(parts) != {"payload", "protected", "signature"}:
+            raise BundleInvalid("it does not have exactly the members payload, protected and signature")
+        header = json.loads(_decode(parts["protected"]))
+        public_key.verify(_decode(parts["signature"]), f"{parts['protected']}.{parts['payload']}".encode())
+        if not isinstance(header, dict) or header.get("alg") != "EdDSA" or header.get("typ") != TYPE:
+            raise BundleInvalid("it was signed as something else")
+        return _ordered(json.loads(_decode(parts["payload"])))
+    except InvalidSignature:
+        raise BundleInvalid("its signature does not fit") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise BundleInvalid("it cannot be read") from None
 
 
-def jwks(key: Ed25519PublicKey) -> dict[str, Any]:
-    """The public key as a JSON Web Key Set (RFC 7517, RFC 8037)."""
-    return {
-        "keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key_id(key), "x": _encode(key.public_bytes_raw())}]
-    }
+def jwks(root: RootKey) -> dict[str, Any]:
+    """The installation's public key as a JWK set (RFC 7517, RFC 8037)."""
+    public = root.signing_key().public_key()
+    return {"keys": [_jwk(public) | {"kid": thumbprint(public), "alg": "EdDSA", "use": "sig"}]}
 
 
-def key_id(key: Ed25519PublicKey) -> str:
-    """RFC 7638 thumbprint."""
-    import hashlib
+def thumbprint(public_key: Ed25519PublicKey) -> str:
+    """The key's id: its JWK thumbprint (RFC 7638)."""
+    return _encode(hashlib.sha256(canonical(_jwk(public_key))).digest())
 
-    return _encode(hashlib.sha256(canonical({"crv": "Ed25519", "kty": "OKP", "x": _encode(key.public_bytes_raw())})).digest())
+
+def _jwk(public_key: Ed25519PublicKey) -> dict[str, str]:
+    return {"crv": "Ed25519", "kty": "OKP", "x": _encode(public_key.public_bytes(Encoding.Raw, PublicFormat.Raw))}
+
+
+def _ordered(payload: Payload) -> Payload:
+    for policy in payload["policies"].values():
+        for name in ("arms", "context"):
+            policy[name] = {key: policy[name][key] for key in policy["order"][name]}
+    return payload
 
 
 def _encode(content: bytes) -> str:
@@ -103,4 +151,10 @@ def _encode(content: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        content = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    if _encode(content) != text:  # unused bits of the last character would otherwise be free to change
+        raise ValueError("not the canonical base64url")
+    return content

@@ -1,115 +1,117 @@
-"""Batched Thompson sampling from released tables.
+"""The learners: releases in, arm weights for each context cell out. Batched Thompson sampling on the beliefs of `model`, or a fixed split.
 
-For each context cell and arm the rewards and trials of all windows are summed; their noise variance is known. Means are shrunk in two levels
-(policy -> arm -> cell) with the full variance, people's and noise's; arms are sampled with the variance of people alone, because the noise
-explores already (docs/privacy-model.md and the literature it names). The prior spreads are learned by the method of moments.
+Only releases that passed their quality check are used, and only those of the measure definition that is declared now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
+from adjust.cells import cell_keys
+from adjust.model import Beliefs, Floats, believe
 from privacy.models import Release
-from tacit.core.declaration import HOLDOUT, Measure, Policy
+from tacit.core.declaration import Measure, Policy
 
-Floats = npt.NDArray[np.float64]
+DRAWS = 1024
+"""Draws behind each probability of being best: its error is at most 1.6 %, far below what noise does."""
 
-DRAWS = 2_000
-SPREAD_FLOOR = 0.05
-SPREAD_START = 0.25
+SAMPLING = 0.2
+"""Part of the sampling spread that is drawn with. A release's noise explores by itself, and few windows leave little time to be repaid.
+Chosen on about ten simulated sites (8 to 100 windows, 2 to 34 arms, epsilon about 1), where a quarter kept up to 45 % more lift than
+the full spread in short noisy runs and 5 % less in one long run; 0 lost much where arms are many. To be measured afresh on other sites."""
+
+OWN_EVIDENCE = 0.02
+"""A cell whose own evidence has a smaller part than this in every arm's effect is merged: it takes the weights of the policy as a whole."""
+
+NUMBERS_LIMIT = 20_000_000
+"""Counts that are looked at in one fit; older windows are left out beyond it."""
+
+_CHUNK = 2_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Learned:
-    """Weights over the arms for every cell, their mean over the traffic, and each arm's estimated rate with its standard deviation."""
+    """What was learned of one policy. Lists follow the arms in declared order and sum to 1."""
 
-    weights: Mapping[str, list[float]]
+    weights: dict[str, list[float]]
+    """Every context cell of the declaration."""
+    general: list[float]
+    """For a cell of which nothing is known; merged cells have exactly these."""
     marginal: list[float]
-    rates: list[float]
-    rate_sds: list[float]
+    """Share of people that each arm gets with the traffic as it was."""
+    rates: list[float | None]
+    """Believed reward rate of each arm over all cells; None before the first release."""
+    rate_sds: list[float | None]
+    """Standard deviations of these, the privacy noise counted."""
+    windows: int
+    """How many releases this rests on."""
 
-    def state(self, policy: Policy) -> dict[str, Any]:
-        """What is kept for charts."""
-        arms = list(policy.arms)
-        return {"weights": dict(zip(arms, self.marginal, strict=True)), "rates": dict(zip(arms, self.rates, strict=True)),
-                "rate_sds": dict(zip(arms, self.rate_sds, strict=True))}  # fmt: skip
+    def to_json(self, arms: Sequence[str]) -> dict[str, Any]:
+        """For the charts: by arm, and the weights of each cell."""
+        by_arm = {
+            arm: {"weight": weight, "rate": rate, "sd": sd}
+            for arm, weight, rate, sd in zip(arms, self.marginal, self.rates, self.rate_sds, strict=True)
+        }
+        return {"arms": by_arm, "cells": self.weights, "windows": self.windows}
 
 
-def cell_names(policy: Policy) -> list[str]:
-    """All context cells in the order of the measure."""
-    names = [""]
-    for position, dimension in enumerate(policy.context):
-        names = [f"{n}|{label}" if position else label for n in names for label in dimension.labels]
-    return names
-
-
-def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng: np.random.Generator | None = None) -> Learned:
-    """Weights from the usable ones of `releases`, all of them of `measure`."""
-    rng = rng or np.random.default_rng()
-    names, count = cell_names(policy), len(policy.arms)
-    uniform = [1 / count] * count
-    usable = [r for r in releases if r.usable is not False and r.measure.id == measure.id]
-    if policy.learner == "fixed" or not usable:
-        return Learned(dict.fromkeys(names, uniform), uniform, [0.0] * count, [0.0] * count)
-    table = np.sum([np.asarray(r.vector, dtype=np.float64) for r in usable], axis=0)
-    noise = float(sum(r.mechanism.scale**2 for r in usable))
-    table = table.reshape(len(names), policy.arm_dimension.size, 2)
-    fails, wins = table[:, :count, 0].copy(), table[:, :count, 1].copy()
-    bins = np.full_like(wins, noise)
-    if policy.arm_dimension.values[-1] == HOLDOUT:
-        fails[:, 0] += table[:, -1, 0]
-        wins[:, 0] += table[:, -1, 1]
-        bins[:, 0] += noise
-    means, spreads, arm_rates, arm_sds = _posterior(wins, fails, bins)
-    draws = means[None] + spreads[None] * rng.standard_normal((DRAWS, *means.shape))
-    best = np.eye(count)[draws.argmax(axis=2)].mean(axis=0)
-    weights = (1 - policy.explore) * best + policy.explore / count
-    traffic = np.maximum((wins + fails).sum(axis=1), 1.0)
-    marginal = (weights * traffic[:, None]).sum(axis=0) / traffic.sum()
+def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng: Generator) -> Learned:
+    """The policy's weights after these releases (any order; unusable ones and other definitions are passed over)."""
+    keys = cell_keys(measure.dimensions[:-2])
+    arms = len(policy.arms)
+    used = [r for r in releases if r.usable is True and r.measure.id == measure.id]
+    used = sorted(used, key=lambda r: r.window.start_ms)[-max(1, NUMBERS_LIMIT // measure.cells) :]
+    if not used:
+        even = [1 / arms] * arms
+        return Learned(dict.fromkeys(keys, even), even, even, [None] * arms, [None] * arms, 0)
+    rows = measure.dimensions[-2].size
+    counts = np.array([r.vector[: measure.cells] for r in used], dtype=np.float64).reshape(len(used), len(keys), rows, 2)
+    scale = np.array([max(r.mechanism.scale, 1e-3) for r in used])
+    beliefs = believe(counts, scale, arms=arms)
+    if policy.learner == "fixed":
+        cells, general = np.full((len(keys), arms), 1 / arms), np.full(arms, 1 / arms)
+    else:
+        cells, general = _thompson(beliefs, policy.explore, rng)
+    traffic = beliefs.exposures.sum(1)
+    share = traffic / traffic.sum() if traffic.sum() > 0 else np.full(len(keys), 1 / len(keys))
+    level = float(share @ beliefs.level)
     return Learned(
-        {name: [float(w) for w in row] for name, row in zip(names, weights, strict=True)},
-        [float(w) for w in marginal],
-        [float(r) for r in arm_rates],
-        [float(s) for s in arm_sds],
+        weights=dict(zip(keys, cells.tolist(), strict=True)),
+        general=general.tolist(),
+        marginal=(share @ cells).tolist(),
+        rates=np.maximum(level * (1 + beliefs.arm_effect), 0).tolist(),
+        rate_sds=(level * beliefs.arm_error).tolist(),
+        windows=len(used),
     )
 
 
-def _posterior(wins: Floats, fails: Floats, bins: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Means and sampling spreads of shape (cells, arms), and each arm's overall rate with its full standard deviation."""
-    trials = np.maximum(wins + fails, 1.0)
-    overall = float(np.clip(wins.sum() / max(trials.sum(), 1.0), 1e-4, 0.9))
-    people = overall * (1 - overall)
-    mixed = (1 - overall) ** 2 + overall**2
-
-    def estimate(won: Floats, tried: Floats, noise: Floats) -> tuple[Floats, Floats, Floats]:
-        solid = np.maximum(tried, np.sqrt(noise))
-        return (won - overall * tried) / solid, people / solid, noise * mixed / solid**2
-
-    arm_effect, arm_data, arm_noise = estimate(wins.sum(axis=0), trials.sum(axis=0), bins.sum(axis=0))
-    arm_prior = _spread(arm_effect, arm_data + arm_noise, overall)
-    pull = arm_prior / (arm_prior + arm_data + arm_noise)
-    arm_mean = pull * arm_effect
-    arm_sampling = pull * arm_data
-    cell_effect, cell_data, cell_noise = estimate(wins, trials, bins)
-    base = (cell_effect * trials).sum(axis=1, keepdims=True) / trials.sum(axis=1, keepdims=True)
-    rest = cell_effect - base - (arm_mean - (arm_mean * trials).sum(axis=1, keepdims=True) / trials.sum(axis=1, keepdims=True))
-    cell_prior = _spread(rest, cell_data + cell_noise, overall) / 2
-    cell_pull = cell_prior / (cell_prior + cell_data + cell_noise)
-    means = arm_mean[None] + cell_pull * rest
-    sampling = arm_sampling[None] * (1 - cell_pull) ** 2 + cell_pull**2 * cell_data + (1 - cell_pull) * 0
-    return means, np.sqrt(np.maximum(sampling, 1e-16)), overall + arm_effect, np.sqrt(arm_data + arm_noise)
+def _thompson(beliefs: Beliefs, explore: float, rng: Generator) -> tuple[Floats, Floats]:
+    """Weights of each cell and of an unknown cell: chance of being best, and `explore` of the traffic divided evenly."""
+    cells, arms = beliefs.effect.shape
+    arm_draws = SAMPLING * beliefs.arm_spread * rng.standard_normal((DRAWS, arms))
+    unknown = beliefs.arm_effect + arm_draws + SAMPLING * beliefs.cell_spread * rng.standard_normal((DRAWS, arms))
+    general = _mixed(_best(unknown[:, None, :]), explore)[0]
+    found = np.empty((cells, arms))
+    step = max(1, _CHUNK // (DRAWS * arms))
+    for start in range(0, cells, step):
+        part = slice(start, start + step)
+        own = SAMPLING * beliefs.own_spread[part] * rng.standard_normal((DRAWS, *beliefs.effect[part].shape))
+        found[part] = _mixed(_best(beliefs.effect[part] + (1 - beliefs.own[part]) * arm_draws[:, None, :] + own), explore)
+    found[beliefs.own_part.max(1) < OWN_EVIDENCE] = general
+    return found, general
 
 
-def _spread(effects: Floats, variances: Floats, level: float) -> float:
-    """Prior variance of effects: their variance beyond sampling and noise, between a floor and a weak prior guess (relative to the level)."""
-    precise = 1 / variances
-    moment = float((precise * (effects**2 - variances)).sum() / precise.sum())
-    guess, weight = (SPREAD_START * level) ** 2, 2.0
-    informed = float(effects.size)
-    mixed = (weight * guess + informed * max(moment, 0.0)) / (weight + informed)
-    return max(mixed, (SPREAD_FLOOR * level) ** 2)
+def _best(draws: Floats) -> Floats:
+    """(draws, cells, arms) to (cells, arms): how often each arm is the best one."""
+    best = draws.argmax(2)
+    return np.stack([(best == arm).mean(0) for arm in range(draws.shape[2])], axis=1)
+
+
+def _mixed(chances: Floats, explore: float) -> Floats:
+    mixed: Floats = (1 - explore) * chances + explore / chances.shape[1]
+    return mixed

@@ -1,57 +1,91 @@
-"""The engine's step: learn every policy of a site from its usable releases and publish one bundle.
+"""One step of the engine: learn every policy of a site from what was released, and publish one signed bundle.
 
-A learner that throws keeps its last good weights; the evidence log says so.
+The invariant: a learner that fails changes nothing for its policy (the last good weights stay) and leaves evidence that it failed.
 """
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
+import numpy as np
 
-from adjust.bundle import payload, policy_entry
+from adjust.bundle import Bundle, Payload, policy_entry, salt_of
 from adjust.learn import learn
-from adjust.store import BundleStore
+from adjust.recent import recent
+from adjust.store import BundleStore, PolicyHistory
+from privacy.models import Release
 from privacy.releases import ReleaseStore
 from tacit.core import logs
 from tacit.core.clock import Clock
-from tacit.core.declaration import Site
+from tacit.core.declaration import Policy, Site
 from tacit.core.evidence import Entry, EvidenceLog
-
-HORIZON_MS = 90 * 86_400_000
+from tacit.core.rootkey import RootKey
 
 logs.allow(["learner.failed"])
+log = logs.Log("adjust")
 
 
 class Engine:
-    """Learns from the released vault and writes to it; it has no other source."""
+    """Learns and publishes; owns no state but what is in the released vault."""
 
-    def __init__(self, releases: ReleaseStore, bundles: BundleStore, evidence: EvidenceLog, clock: Clock) -> None:
-        self._releases, self._bundles, self._evidence, self._clock = releases, bundles, evidence, clock
+    def __init__(
+        self,
+        releases: ReleaseStore,
+        bundles: BundleStore,
+        history: PolicyHistory,
+        evidence: EvidenceLog,
+        root: RootKey,
+        clock: Clock,
+    ) -> None:
+        self._releases, self._bundles, self._history = releases, bundles, history
+        self._evidence, self._root, self._clock = evidence, root, clock
 
     def step(self, site: Site) -> int | None:
-        """Publish the next bundle; its version, or None for a site without policies."""
+        """Publish a bundle and return its version; None where the site has no policies or nothing has changed since the last one."""
         if not site.policies:
             return None
-        now_ms = self._clock.now_ms()
-        before = self._bundles.latest_payload(site.name) or {"policies": {}}
-        entries: dict[str, Any] = {}
-        states: dict[str, Any] = {}
-        used: list[str] = []
+        last = self._bundles.latest_payload(site.name)
+        entries: dict[str, Payload] = {}
+        states = {}
+        failures: list[Entry] = []
+        newest: list[Release] = []
         for policy in site.policies.values():
             measure = site.policy_measure(policy.name)
-            usable = [r for r in self._releases.since(site.name, measure.id, now_ms - HORIZON_MS) if r.usable]
+            releases = recent(self._releases, measure)
+            newest += releases[-1:]
             try:
-                learned = learn(policy, measure, usable)
+                found = learn(policy, measure, releases, rng=np.random.default_rng())
+                entries[policy.name] = policy_entry(policy, found.weights, found.general, windows=found.windows)
+                states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:
-                logs.Log("engine").fault("learner.failed", error, policy=policy.name)
-                self._evidence.append([Entry("learner.failed", site.name, {"policy": policy.name, "error": type(error).__name__})])
-                uniform = [1.0] * len(policy.arms)
-                entries[policy.name] = before["policies"].get(policy.name) or policy_entry(policy, uniform, {})
-                continue
-            entries[policy.name] = policy_entry(policy, learned.marginal, learned.weights)
-            states[policy.name] = learned.state(policy)
-            used += [r.id for r in usable]
-        salt = secrets.token_hex(8)
-        return self._bundles.publish(
-            site.name, lambda version: payload(site.name, version, now_ms, used, entries, salt), states, self._evidence, now_ms=now_ms
-        )
+                log.fault("learner.failed", error, policy=policy.name)
+                failures.append(Entry("learner.failed", site.name, {"policy": policy.name, "error": type(error).__name__}))
+                entries[policy.name] = _kept(policy, last)
+        names = sorted({r.id for r in newest})
+        if last is not None and _unchanged(last, names, entries):
+            self._evidence.append(failures)
+            return None
+        now = self._clock.now_ms()
+        version = (last["version"] if last else 0) + 1
+        bundle = Bundle(site.name, version, now, salt_of(site.name, site.privacy.epoch_of(now)), names, entries)
+        end_ms = max((r.window.end_ms for r in newest), default=0)
+        self._bundles.publish(bundle, self._evidence, entries=tuple(failures), states=states, window_end_ms=end_ms)
+        return version
+
+
+def _kept(policy: Policy, last: Payload | None) -> Payload:
+    """The policy as it is declared now with its last good weights, or an even split where those do not fit any more."""
+    even = [1 / len(policy.arms)] * len(policy.arms)
+    entry = policy_entry(policy, {}, even, windows=0)
+    before = last["policies"].get(policy.name) if last else None
+    if before is not None and (before["order"], before["context"]) == (entry["order"], entry["context"]):
+        entry |= {name: before[name] for name in ("weights", "default", "windows")}
+    return entry
+
+
+def _unchanged(last: Payload, releases: list[str], entries: dict[str, Payload]) -> bool:
+    """Whether a new bundle would only redraw the dice: same releases, same declaration."""
+    drawn = ("weights", "default")
+    return last["releases"] == releases and _without(last["policies"], drawn) == _without(entries, drawn)
+
+
+def _without(policies: dict[str, Payload], names: tuple[str, ...]) -> dict[str, Payload]:
+    return {policy: {k: v for k, v in entry.items() if k not in names} for policy, entry in policies.items()}

@@ -1,81 +1,104 @@
-"""Published bundles and what the engine believed when it made them. Both are written once."""
+"""Published bundles and what had been learned when each was made. A bundle is written once; versions count up from 1 without gaps."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from adjust import bundle
+from adjust.bundle import Bundle, Payload, verify
 from adjust.tables import bundles, policy_states
+from tacit.core.clock import iso
 from tacit.core.db import reading, writing
-from tacit.core.evidence import Entry, EvidenceLog
+from tacit.core.errors import Conflict
+from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.rootkey import RootKey
 
 
 class BundleStore:
-    """Bundles in the released vault."""
+    """Bundles in the released vault, signed with the installation's key."""
 
     def __init__(self, engine: Engine, root: RootKey) -> None:
-        self._engine, self._key = engine, root.signing_key()
+        self._engine, self._root = engine, root
+        self._public = root.signing_key().public_key()
+
+    def publish(
+        self,
+        bundle: Bundle,
+        evidence: EvidenceLog,
+        *,
+        entries: tuple[Entry, ...] = (),
+        states: Mapping[str, Mapping[str, Any]] | None = None,
+        window_end_ms: int = 0,
+    ) -> str:
+        """Sign and store a bundle with its evidence, `entries` before it, and the learned `states`: all or nothing. Returns the JWS.
+
+        Raises `Conflict` where that version exists already.
+        """
+        jws = bundle.sign(self._root)
+        body = {
+            "version": bundle.version,
+            "sha256": hashlib.sha256(jws.encode()).hexdigest(),
+            "releases": list(bundle.releases),
+            "policies": sorted(bundle.policies),
+        }
+        try:
+            with writing(self._engine) as connection:
+                index = evidence.append([*entries, Entry("bundle.published", bundle.site, body)], connection)[-1]
+                row = {"site": bundle.site, "version": bundle.version, "published_ms": bundle.published_ms, "jws": jws}
+                connection.execute(insert(bundles).values(**row, evidence_index=index))
+                for policy, state in (states or {}).items():
+                    _record(connection, bundle, policy, state, window_end_ms)
+        except IntegrityError:
+            raise Conflict("another process published this bundle's version") from None
+        return jws
 
     def latest_version(self, site: str) -> int | None:
-        """The newest bundle's version."""
+        """Version of the newest bundle, None before the first."""
         with reading(self._engine) as connection:
             version: int | None = connection.scalar(select(func.max(bundles.c.version)).where(bundles.c.site == site))
         return version
 
     def latest_jws(self, site: str) -> str | None:
         """The newest bundle as it was signed."""
+        query = select(bundles.c.jws).where(bundles.c.site == site).order_by(bundles.c.version.desc()).limit(1)
         with reading(self._engine) as connection:
-            return connection.scalar(select(bundles.c.jws).where(bundles.c.site == site).order_by(bundles.c.version.desc()).limit(1))
+            jws: str | None = connection.scalar(query)
+        return jws
 
-    def latest_payload(self, site: str) -> dict[str, Any] | None:
-        """The newest bundle's payload, its signature checked. Raises `BundleInvalid`."""
+    def latest_payload(self, site: str) -> Payload | None:
+        """The newest bundle's verified content. Raises `BundleInvalid`."""
         jws = self.latest_jws(site)
-        return None if jws is None else bundle.verify(jws, self._key.public_key())
-
-    def publish(
-        self,
-        site: str,
-        make: Callable[[int], Mapping[str, Any]],
-        states: Mapping[str, Mapping[str, Any]],
-        evidence: EvidenceLog,
-        *,
-        now_ms: int,
-    ) -> int:
-        """Sign and store the payload that `make` gives for the next version, with the states it rests on and an evidence entry."""
-        with writing(self._engine) as connection:
-            version = (connection.scalar(select(func.max(bundles.c.version)).where(bundles.c.site == site)) or 0) + 1
-            jws = bundle.sign(make(version), self._key)
-            connection.execute(insert(bundles).values(site=site, version=version, published_ms=now_ms, jws=jws))
-            for policy, state in states.items():
-                row = {"site": site, "policy": policy, "version": version, "at_ms": now_ms, "state": json.dumps(state)}
-                connection.execute(insert(policy_states).values(**row))
-            body = {"version": version, "sha256": hashlib.sha256(jws.encode()).hexdigest()}
-            index = evidence.append([Entry("bundle.published", site, body)], connection)[0]
-            at = (bundles.c.site == site) & (bundles.c.version == version)
-            connection.execute(update(bundles).where(at).values(evidence_index=index))
-        return version
+        return None if jws is None else verify(jws, self._public)
 
 
 class PolicyHistory:
-    """What was believed of each policy, bundle by bundle."""
+    """What had been learned of a policy at the end of each window, for charts."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list(self, site: str, policy: str, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """The newest `limit` states with their times, oldest first."""
-        query = (
-            select(policy_states.c.at_ms, policy_states.c.state)
-            .where(policy_states.c.site == site, policy_states.c.policy == policy)
-            .order_by(policy_states.c.version.desc())
-            .limit(limit)
-        )
+    def list(self, site: str, policy: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest `limit` states, oldest first: `{at, window_end_ms, version, weights, arms, cells, windows}`; weights: arm -> share."""
+        query = select(policy_states).where(policy_states.c.site == site, policy_states.c.policy == policy)
         with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        return [(row.at_ms, json.loads(row.state)) for row in reversed(rows)]
+            rows = connection.execute(query.order_by(policy_states.c.window_end_ms.desc()).limit(limit)).all()
+        found = []
+        for row in reversed(rows):
+            state = json.loads(row.state)
+            weights = {arm: one["weight"] for arm, one in state["arms"].items()}
+            head = {"at": iso(row.at_ms), "window_end_ms": row.window_end_ms, "version": row.version, "weights": weights}
+            found.append(head | state)
+        return found
+
+
+def _record(connection: Connection, bundle: Bundle, policy: str, state: Mapping[str, Any], window_end_ms: int) -> None:
+    at = {"site": bundle.site, "policy": policy, "window_end_ms": window_end_ms}
+    same = [policy_states.c[name] == value for name, value in at.items()]
+    connection.execute(delete(policy_states).where(*same))
+    row = at | {"at_ms": bundle.published_ms, "version": bundle.version, "state": canonical(state).decode()}
+    connection.execute(insert(policy_states).values(**row))

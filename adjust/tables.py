@@ -1,4 +1,4 @@
-"""Adjust's tables in the released vault."""
+"""The engine's tables, all in the released vault: signed bundles, and what had been learned when each was made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ bundles = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("published_ms", BigInteger, nullable=False),
     Column("jws", Text, nullable=False),
-    Column("evidence_index", BigInteger),
+    Column("evidence_index", BigInteger, nullable=False),
 )
 
 policy_states = Table(
@@ -21,7 +21,8 @@ policy_states = Table(
     released_metadata,
     Column("site", String(64), primary_key=True),
     Column("policy", String(64), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("window_end_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
 )

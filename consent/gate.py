@@ -72,11 +72,13 @@ def decide(state: Standing | None, *, gpc: bool, now_ms: int) -> Decision:
     if state is None:
         return _NO_CONSENT
     said, expires_ms = state
+    if gpc and said in (State.GRANTED, State.REFUSED):
+        return _GPC  # a refusal that the signal made is reported as the signal's
     if said != State.GRANTED:
         return _REMOVED.get(said, _GAP)  # type: ignore[call-overload, no-any-return]  # a StrEnum's members are equal to their text
     if expires_ms is not None and expires_ms <= now_ms:
         return _EXPIRED
-    return _GPC if gpc else _ALLOW
+    return _ALLOW
 
 
 class Gate:

@@ -115,7 +115,8 @@ class Door:
 
     def forget_recent(self) -> None:
         """After a failed sync: a resent event must be staged again, not called a duplicate."""
-        self._recent.clear()
+        # Blank, not absent: reading the files again would find the very rows that may not be on the disk.
+        self._recent = {site: Recent(recent.window_start) for site, recent in self._recent.items()}
 
     def tidy(self) -> bool:
         """Let go of the keys of windows that are over; whether any are still held. For a process without traffic to call."""

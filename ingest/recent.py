@@ -6,6 +6,8 @@ again after a restart from what is staged and from the last list of seen message
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ingest.errors import StagingCorrupt
 from ingest.rows import messages
 from ingest.seen import HASH_BYTES
@@ -41,13 +43,14 @@ class Recent:
 def recall(staging: Staging, site: str, window: Window) -> Recent:
     """What can still be known after a restart."""
     found = Recent(window.start)
-    try:
-        earlier = [start for start in staging.starts(site) if start < window.start][-1:]
-        for start in (*earlier, window.start):
+    earlier = [start for start in staging.starts(site) if start < window.start][-1:]
+    for start in (*earlier, window.start):
+        # Damage is for the close to report, and an earlier window may be closed at this moment; the door stays open.
+        with suppress(StagingCorrupt, StorageUnavailable, OSError):
+            staging.settle(site, start)
             for block in staging.blocks(site, start):
                 found.add(messages(block))
+    with suppress(StagingCorrupt, StorageUnavailable, OSError):
         last = next(staging.seen.before(site, window.start), b"")[: LIMIT * HASH_BYTES]
         found.previous = {last[at : at + HASH_BYTES] for at in range(0, len(last), HASH_BYTES)}
-    except (StagingCorrupt, StorageUnavailable, OSError):
-        pass  # the close will say so; the door stays open
     return found

@@ -73,7 +73,8 @@ class Staging:
                 for segment in segments:
                     segment.sync()
                 for directory in directories:
-                    _sync_directory(directory)
+                    with suppress(FileNotFoundError):  # its window was closed, read and published meanwhile
+                        _sync_path(directory)
             except OSError as error:
                 self._give_up(segments, directories)
                 raise StorageUnavailable(_reason(error)) from error
@@ -99,6 +100,11 @@ class Staging:
             return
         for path in segments:
             yield from blocks(path, key)
+
+    def settle(self, site: str, window_start: int) -> None:
+        """Bring a window's rows to the disk whoever wrote them: a killed process may not have. Raises `OSError`."""
+        for path in self._files(site, window_start):
+            _sync_path(path)
 
     def drop(self, site: str, window_start: int) -> None:
         """Delete a closed window's segments. Safe to repeat."""
@@ -199,8 +205,8 @@ class Staging:
         return sorted(self._window_directory(site, window_start).glob(f"*{SUFFIX}"))
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _sync_path(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

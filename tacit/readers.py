@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 from adjust.experiments import lift
+from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log
 from audit.store import AuditStore
@@ -131,7 +132,7 @@ class _Policies:
         return BundleRow(version=payload["version"], published_at=payload["published_at"], policies=policies)  # type: ignore[typeddict-item]  # the signed payload has this shape
 
     def history(self, site: str, policy: str, *, limit: int) -> list[PolicyStateRow]:
-        return [PolicyStateRow(at=at_ms, weights=state["weights"]) for at_ms, state in self.states.list(site, policy, limit=limit)]
+        return [PolicyStateRow(at=s["at"], weights=s["weights"]) for s in self.states.list(site, policy, limit=limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +142,15 @@ class _Lift:
 
     def lift(self, site: str, policy: str) -> LiftRow | None:
         measure = self.declaration.sites[site].policy_measure(policy)
-        releases = [r for r in self.store.since(site, measure.id) if r.usable]
-        if not releases:
+        found = lift(measure, recent(self.store, measure))
+        if found is None:
             return None
-        found = lift(measure, releases)
-        arms = []
-        for arm in found.arms:
-            low, high = arm.interval() or (None, None)
-            arms.append(ArmRow(arm=arm.arm, rate=arm.rate, low=low, high=high, trials=arm.trials, trials_sd=arm.trials_sd))
-        comparisons = [
-            ComparisonRow(name=c.name, against=c.against, difference=c.difference, low=c.low, high=c.high) for c in found.comparisons
-        ]
-        return LiftRow(sentence=found.sentence, as_of=releases[-1].window.end_ms, comparisons=comparisons, arms=arms)
+        return LiftRow(
+            sentence=found.sentence,
+            as_of=found.as_of_ms,
+            comparisons=[cast(ComparisonRow, asdict(c)) for c in found.comparisons],
+            arms=[cast(ArmRow, asdict(a)) for a in found.arms],
+        )
 
 
 @dataclass(frozen=True, slots=True)

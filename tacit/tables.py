@@ -34,7 +34,7 @@ def weights(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A bundle's weights as rows: policy, cell, and the probability of each arm in per cent."""
     rows = []
     for name, policy in payload["policies"].items():
-        arms = list(policy["arms"])
+        arms = policy["order"]["arms"]
         for cell, cumulative in {"(default)": policy["default"], **policy["weights"]}.items():
             shares = [b - a for a, b in zip([0, *cumulative], cumulative, strict=False)]
             rows.append(

@@ -225,7 +225,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         sanitiser=Sanitiser(source, PresenceBook(intake.engine), Ledger(released, clock), releases, evidence, clock),
         releases=releases,
         release_quality=quality.check,
-        engine=LearningEngine(releases, bundles, evidence, clock),
+        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
         evidence=evidence,

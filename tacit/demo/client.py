@@ -86,8 +86,9 @@ class Newsroom:
         tally = Tally()
         events: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         for visitor in visitors:
-            self._consent(visitor)
-            tally.consents += 1
+            if any(visitor.purposes.values()):  # the others leave the banner alone, and so have no record at all
+                self._consent(visitor)
+                tally.consents += 1
             events[visitor.gpc] += self._visit(visitor, tally)
         for opted_out, group in events.items():  # the signal is a header, so those who send it have batches of their own
             for batch in _batches(group):

@@ -45,7 +45,9 @@ def show(
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
-    table.add_row("People", f"{found['visitors']:,}, every one with a consent record and a signed receipt ({total.consents:,})")
+    table.add_row(
+        "People", f"{found['visitors']:,}; {total.consents:,} answered the banner and have a signed receipt, the others left it alone"
+    )
     table.add_row("Events accepted", f"{events['accepted']:,}")
     table.add_row("Events refused", f"{sum(events['refused'].values()):,}")
     for reason, count in events["refused"].items():

@@ -35,7 +35,7 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('published_ms', sa.BigInteger(), nullable=False),
     sa.Column('jws', sa.Text(), nullable=False),
-    sa.Column('evidence_index', sa.BigInteger(), nullable=True),
+    sa.Column('evidence_index', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('site', 'version', name=op.f('pk_bundles'))
     )
     op.create_table('charges',
@@ -110,10 +110,11 @@ def upgrade() -> None:
     op.create_table('policy_states',
     sa.Column('site', sa.String(length=64), nullable=False),
     sa.Column('policy', sa.String(length=64), nullable=False),
-    sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('window_end_ms', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('at_ms', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('state', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('site', 'policy', 'version', name=op.f('pk_policy_states'))
+    sa.PrimaryKeyConstraint('site', 'policy', 'window_end_ms', name=op.f('pk_policy_states'))
     )
     op.create_table('refusals',
     sa.Column('site', sa.String(length=64), nullable=False),

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from ingest.custody import Custody
+from ingest.errors import EpochKeyDestroyed, EpochKeyLost
+from tacit.core.db import writing
+from tacit.core.rootkey import RootKey, RootKeyUnusable
+from tests.ingest.world import SITE, START, World
+
+
+def key_file(world: World, name: str):
+    return world.path / "custody" / SITE / name
+
+
+def test_every_process_gets_the_one_key_of_an_epoch(world):
+    key = world.custody.epoch_secret(SITE, START)
+    assert len(key) == 32
+    assert world.again().custody.epoch_secret(SITE, START) == key
+    assert world.custody.epoch_secret(SITE, START + 1) != key
+    assert stat.S_IMODE(key_file(world, f"epoch-{START}").stat().st_mode) == 0o600
+    assert key not in key_file(world, f"epoch-{START}").read_bytes()
+
+
+def test_a_lost_epoch_key_is_never_replaced(world):
+    world.custody.epoch_secret(SITE, START)
+    key_file(world, f"epoch-{START}").unlink()
+    for custody in (world.custody, world.again().custody):
+        with pytest.raises(EpochKeyLost):
+            custody.epoch_secret(SITE, START)
+    assert not key_file(world, f"epoch-{START}").exists()
+
+
+def test_another_epochs_key_in_the_file_is_a_lost_key(world):
+    world.custody.epoch_secret(SITE, START)
+    path = key_file(world, f"epoch-{START}")
+    path.write_bytes(RootKey(b"r" * 32).wrap(f"{SITE}/epoch-{START}", b"x" * 32))
+    with pytest.raises(EpochKeyLost):
+        world.again().custody.epoch_secret(SITE, START)
+
+
+def test_a_file_that_a_crash_left_without_its_row_is_adopted(world, tmp_path):
+    path = key_file(world, f"epoch-{START}")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(RootKey(b"r" * 32).wrap(f"{SITE}/epoch-{START}", b"x" * 32))
+    assert world.custody.epoch_secret(SITE, START) == b"x" * 32
+
+
+def test_a_destroyed_epoch_gets_no_second_key_and_leaves_no_bytes(world):
+    other = world.again()
+    key = world.custody.epoch_secret(SITE, START)
+    assert other.custody.epoch_secret(SITE, START) == key
+    assert world.custody.destroy_epoch(SITE, START)
+    assert not world.custody.destroy_epoch(SITE, START)
+    for custody in (world.custody, other.custody, world.again().custody):
+        with pytest.raises(EpochKeyDestroyed):
+            custody.epoch_secret(SITE, START)
+
+
+def test_an_epoch_destroyed_before_it_had_a_key_never_gets_one(world):
+    assert not world.custody.destroy_epoch(SITE, START)
+    with pytest.raises(EpochKeyDestroyed):
+        world.custody.epoch_secret(SITE, START)
+
+
+def test_a_key_made_in_a_transaction_that_is_rolled_back_stays_the_only_one(world):
+    class Undone(Exception):
+        pass
+
+    kept = []
+
+    def undone() -> None:
+        with writing(world.engine) as connection:
+            kept.append(world.custody.epoch_secret(SITE, START, connection))
+            raise Undone
+
+    with pytest.raises(Undone):
+        undone()
+    assert world.custody.epoch_secret(SITE, START) == kept[0]
+
+
+def test_window_keys_come_and_go(world):
+    assert world.custody.window_key(SITE, 5, create=False) is None
+    key = world.custody.window_key(SITE, 5, create=True)
+    other = world.again().custody
+    assert other.window_key(SITE, 5, create=False) == key == world.custody.window_key(SITE, 5, create=True)
+    assert world.custody.destroy_window(SITE, 5)
+    assert not world.custody.destroy_window(SITE, 5)
+    assert other.window_key(SITE, 5, create=False) is None
+    assert world.custody.window_key(SITE, 5, create=False) is None
+
+
+def test_the_root_key_alone_opens_the_files(world):
+    world.custody.window_key(SITE, 5, create=True)
+    stranger = Custody(world.path / "custody", world.engine, RootKey(b"s" * 32), world.clock)
+    with pytest.raises(RootKeyUnusable):
+        stranger.window_key(SITE, 5, create=False)

@@ -1,0 +1,65 @@
+"""The premise of the privacy proof: one person's events decide about that person's rows and nobody else's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.recent import Recent
+from tests.ingest.world import SITE, open_world
+
+PEOPLE = ("ada", "bob", "eve")
+PROPERTIES: dict[str, Any] = {"page": {"category": "news"}, "dwell": {"zone": "hero", "seconds": 5}}
+
+event = st.tuples(
+    st.sampled_from(PEOPLE), st.sampled_from(["1", "2", "3", "ada", "x" * 130]), st.sampled_from(["page", "dwell", "trial", "zoom"])
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(batches=st.lists(st.lists(event, max_size=6), max_size=5), gone=st.sampled_from(PEOPLE))
+def test_without_one_person_the_others_rows_are_the_same(batches, gone):
+    place = Path(tempfile.mkdtemp())
+    try:
+        world = open_world(place)
+        world.grant("ada", measurement=True, personalisation=True)
+        world.grant("bob", measurement=True, fairness_audit=True)
+        world.grant("eve", personalisation=True, fairness_audit=True)
+
+        def made(batch):
+            return [
+                world.trial(i, s, groups={"age_band": "old"}) if k == "trial" else world.event(i, k, s, **PROPERTIES.get(k, {}))
+                for s, i, k in batch
+            ]
+
+        def staged(keep):
+            world.door._recent[SITE] = Recent(0)  # both runs start without a memory
+            for batch in batches:
+                world.send(*made([e for e in batch if keep(e)]))
+            world.source.cut(SITE)
+            [*_, window] = world.windows() or [None]
+            return [] if window is None else world.rows([window])
+
+        world.later(1)
+        everybody = staged(lambda e: True)
+        order_is_per_window = ("p1", "p2", "m", "measure", "cell", "value")
+        mine = [tuple(r[c] for c in order_is_per_window) for r in everybody]
+        world.later(1)
+        rest = [tuple(r[c] for c in order_is_per_window) for r in _staged_afresh(world, staged, gone)]
+        secret = world.custody.epoch_secret(SITE, world.windows()[-1].epoch_ms)
+        from ingest.pseudonyms import person
+
+        theirs = {person(secret, p, "user", gone) for p in ("measurement", "personalisation", "fairness_audit")}
+        assert rest == [r for r in mine if r[0].to_bytes(8, "little") + r[1].to_bytes(8, "little") not in theirs]
+        world.close()
+    finally:
+        shutil.rmtree(place)
+
+
+def _staged_afresh(world, staged, gone):
+    return staged(lambda e: e[0] != gone)
