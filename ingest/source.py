@@ -6,12 +6,13 @@ first, deletes the rows and destroys the key last, so that it can be repeated af
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy import Connection, Engine, delete, or_, select, text
 
 from ingest.custody import Custody
 from ingest.errors import EpochKeyLost, StagingCorrupt
@@ -58,11 +59,19 @@ class ClosedWindow:
     epoch_ms: int
 
 
+class Rows(Protocol):
+    """Rows that `contributions` gave, as the sanitiser hands them back."""
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StagedRows:
-    """The rows of one window, column by column."""
+    """The rows of one window, column by column, and the people who had withdrawn when they were read."""
 
     columns: Mapping[str, npt.NDArray[Any]]
+    withdrawn: frozenset[bytes] = frozenset()
 
 
 class StagedSource:
@@ -83,12 +92,27 @@ class StagedSource:
         import numpy as np
 
         rows = self._staging.read(window.site, Window(window.start_ms, window.end_ms))
+        with reading(self._engine) as connection:
+            withdrawn = _withdrawn(window, connection)
         if len(rows) and not self._has_key(window):
             rows = rows[:0]
         if len(rows):
             rows = rows[~self._seen(window, rows)]
-            rows = rows[~self._withdrawn(window, rows)]
-        return StagedRows({name: np.ascontiguousarray(rows[name]) for name, _ in FIELDS})
+            rows = rows[~_rows_of(withdrawn, rows["p1"], rows["p2"])]
+        return StagedRows({name: np.ascontiguousarray(rows[name]) for name, _ in FIELDS}, withdrawn)
+
+    @contextmanager
+    def steady(self, window: Span, rows: Rows) -> Iterator[bool]:
+        """Keep withdrawals waiting; whether nobody in these rows has withdrawn since they were read.
+
+        What is published inside therefore stands before every withdrawal that is answered later. Raises `StorageUnavailable`.
+        """
+        before = rows.withdrawn if isinstance(rows, StagedRows) else frozenset()
+        with writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("lock table tombstones in share mode"))
+            since = _withdrawn(window, connection) - before
+            yield not _rows_of(since, rows.columns["p1"], rows.columns["p2"]).any()
 
     def forget(self, window: Span) -> bool:
         """Destroy the window's rows and key; whether a key was destroyed. Safe to repeat."""
@@ -139,23 +163,24 @@ class StagedSource:
                 batch = []
         return found
 
-    def _withdrawn(self, window: Span, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-        import numpy as np
 
-        with reading(self._engine) as connection:
-            people = set(
-                connection.scalars(
-                    select(tombstones.c.person).where(
-                        tombstones.c.site == window.site,
-                        tombstones.c.epoch_ms == window.epoch_ms,
-                        or_(tombstones.c.until_ms.is_(None), tombstones.c.until_ms > window.start_ms),
-                    )
-                )
-            )
-        if not people:
-            return np.zeros(len(rows), dtype=bool)
-        gone = np.frombuffer(b"".join(people), dtype="<u8").reshape(-1, 2)
-        found = np.isin(rows["p1"], gone[:, 0])
-        for index in np.flatnonzero(found):  # few: half of the pseudonym agrees already
-            found[index] = rows["p1"][index].tobytes() + rows["p2"][index].tobytes() in people
-        return found
+def _withdrawn(window: Span, connection: Connection) -> frozenset[bytes]:
+    """People whose rows of this window are dead, by their 16 bytes; those differ from purpose to purpose."""
+    query = select(tombstones.c.person).where(
+        tombstones.c.site == window.site,
+        tombstones.c.epoch_ms == window.epoch_ms,
+        or_(tombstones.c.until_ms.is_(None), tombstones.c.until_ms > window.start_ms),
+    )
+    return frozenset(bytes(person) for person in connection.scalars(query))
+
+
+def _rows_of(people: frozenset[bytes], p1: npt.NDArray[np.uint64], p2: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Which rows belong to one of these people."""
+    import numpy as np
+
+    if not people or not len(p1):
+        return np.zeros(len(p1), dtype=bool)
+    found: npt.NDArray[np.bool_] = np.isin(p1, np.frombuffer(b"".join(people), dtype="<u8").reshape(-1, 2)[:, 0])
+    for index in np.flatnonzero(found):  # few: half of the pseudonym agrees already
+        found[index] = p1[index].tobytes() + p2[index].tobytes() in people
+    return found

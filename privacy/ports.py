@@ -6,6 +6,7 @@ The sanitiser alone decides when a window is read, when its staging is destroyed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +60,10 @@ class EventSource(Protocol):
 
     def contributions(self, window: Window) -> Columns:
         """The window's rows. Raises `StorageUnavailable` for what may pass, any other `Problem` for what never will."""
+        ...
+
+    def steady(self, window: Window, rows: Columns) -> AbstractContextManager[bool]:
+        """Keep withdrawals waiting; whether nobody in `rows` has withdrawn since they were read. Raises `StorageUnavailable`."""
         ...
 
     def forget(self, window: Window) -> bool:

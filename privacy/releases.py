@@ -138,6 +138,10 @@ class ReleaseStore:
         """All releases of one window."""
         return self._select(select(table).where(table.c.site == site, table.c.window_ms == window_ms).order_by(table.c.measure))
 
+    def unchecked(self, site: str) -> builtins.list[Release]:
+        """Releases whose quality has not been decided, oldest first; a crash between publication and check leaves some."""
+        return self._select(select(table).where(table.c.site == site, table.c.usable.is_(None)).order_by(table.c.window_ms))
+
     def set_usable(self, release_id: str, usable: bool, quality: Mapping[str, Any] | None = None) -> None:
         """Say whether the engine may learn from a release, and what the check found."""
         values = {"usable": usable, "quality": None if quality is None else canonical(quality).decode()}

@@ -18,7 +18,7 @@ from privacy.bounding import bounded_counts
 from privacy.errors import EpochEnded, EpochMismatch, NotCertified, WindowNotDue
 from privacy.ledger import Ledger
 from privacy.models import Release, Window, noisy
-from privacy.ports import EventSource, Span
+from privacy.ports import Columns, EventSource, Span
 from privacy.presence import PresenceBook
 from privacy.releases import FAILED, FAILING, FINISHED, ReleaseStore
 from tacit.core.clock import Clock
@@ -66,14 +66,23 @@ class Sanitiser:
             raise WindowNotDue()
 
     def _release(self, site: Site, window: Window) -> None:
-        try:
-            self.ledger.open_epoch(site, window.epoch_ms)
-            contributions = self.source.contributions(window)
-        except (StorageUnavailable, EpochEnded):
-            raise
-        except Problem as problem:
-            self.releases.fail(window, problem.type, self.evidence)
-            return
+        published = False
+        while not published:
+            try:
+                self.ledger.open_epoch(site, window.epoch_ms)
+                contributions = self.source.contributions(window)
+            except (StorageUnavailable, EpochEnded):
+                raise
+            except Problem as problem:
+                self.releases.fail(window, problem.type, self.evidence)
+                return
+            made = self._made(site, window, contributions)
+            with self.source.steady(window, contributions) as steady:
+                if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
+                    self.releases.publish(made, self.evidence, window=window)
+            published = steady
+
+    def _made(self, site: Site, window: Window, contributions: Columns) -> list[Release]:
         used = self.presence.others(window, site.measures)
         exact, people = bounded_counts(contributions, site.measures, used)
         self.presence.record(window, people)
@@ -83,8 +92,7 @@ class Sanitiser:
             # Another process closed this window and its epoch meanwhile: what was just recorded must not outlive the epoch's key.
             self.presence.end_epoch(window.site, window.epoch_ms)
             raise
-        made = [self._noisy(m, window, exact[m.id], admitted[m.id]) for m in site.measures if m.id in admitted]
-        self.releases.publish(made, self.evidence, window=window)
+        return [self._noisy(m, window, exact[m.id], admitted[m.id]) for m in site.measures if m.id in admitted]
 
     def _noisy(self, measure: Measure, window: Window, exact: npt.NDArray[np.int64], rho_pico: int) -> Release:
         plan = accounting.plan_window(measure, rho_pico)

@@ -5,6 +5,7 @@ what is released, and whether the engine may use it, never depends on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from sqlalchemy import Engine
 
@@ -41,6 +42,10 @@ class InspectedSource:
         except Exception as error:
             log.fault("arrivals.unchecked", error, site=window.site)
         return rows
+
+    def steady(self, window: Window, rows: Columns) -> AbstractContextManager[bool]:
+        """As the source."""
+        return self._source.steady(window, rows)
 
     def forget(self, window: Window) -> bool:
         """As the source."""

@@ -10,7 +10,6 @@ import threading
 from dataclasses import dataclass, field
 
 from audit.scan import ScanResult
-
 from privacy.models import Window
 from tacit.core import logs
 from tacit.core.declaration import Site
@@ -21,7 +20,7 @@ TICK_SECONDS = 0.5
 EVIDENCE_BATCH = 1_000
 
 EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held")
-STEPS = ("close", "learn", "scan", "consent")
+STEPS = ("close", "check", "learn", "scan", "consent")
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
 
@@ -50,7 +49,7 @@ class Worker:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
         done = Done()
         for site in self._services.declaration.sites.values():
-            for name, step in (("close", self._close), ("learn", self._learn), ("scan", self._scan)):
+            for name, step in (("close", self._close), ("check", self._check), ("learn", self._learn), ("scan", self._scan)):
                 try:
                     step(site, done)
                 except Problem as problem:
@@ -77,21 +76,28 @@ class Worker:
             job = f"close:{site.name}"
             if not services.claims.take(job, window.start_ms, now_ms=services.clock.now_ms()):
                 break  # somebody else is at it; later windows must wait, because bounding looks back
-            for release in services.sanitiser.close(site, window):
-                usable, quality = services.release_quality(release)
-                services.releases.set_usable(release.id, usable, quality)
-                if not usable:
-                    log.warning("release.held", site=site.name, measure=release.measure.name)
+            services.sanitiser.close(site, window)
             services.claims.finish(job, window.start_ms)
             done.windows.append(window)
             log.info("window.closed", site=site.name)
+
+    def _check(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Decide which releases the engine may use. Two workers may check the same one: the answer is the same."""
+        services = self._services
+        for release in services.releases.unchecked(site.name):
+            usable, quality = services.release_quality(release)
+            services.releases.set_usable(release.id, usable, quality)
+            if not usable:
+                log.warning("release.held", site=site.name, measure=release.measure.name)
 
     def _learn(self, site: Site, done: Done) -> None:
         """Publish a bundle when there is none yet or something was released since; the slot is the end of the newest closed window."""
         services = self._services
         slot = services.releases.last_closed(site.name) or 0
         job = f"learn:{site.name}:{services.declaration_hash}"
-        if services.claims.is_done(job, slot) or not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+        if services.claims.is_done(job, slot) or services.releases.unchecked(site.name):
+            return  # learnt already, or somebody is still checking what there is to learn from
+        if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
             return
         version = services.engine.step(site)
         services.claims.finish(job, slot)

@@ -185,3 +185,20 @@ def test_a_cut_ends_the_open_window(world: World):
     [window] = world.windows()
     assert (window.start_ms, window.end_ms, window.epoch_ms) == (START + 10 * MINUTE, START + 10 * MINUTE + 5, START)
     assert world.send(world.event("1"))["refused"] == {"duplicate": 1}
+
+
+def test_a_withdrawal_between_reading_and_publishing_is_noticed(world):
+    world.grant("ada", "bob")
+    world.send(world.event("1"), world.event("2", subject="bob"))
+    world.later()
+    source, window = world.source, world.windows()[-1]
+    rows = source.contributions(window)
+    with source.steady(window, rows) as steady:
+        assert steady
+    world.withdraw("ada", "measurement")
+    with source.steady(window, rows) as steady:
+        assert not steady
+    again = source.contributions(window)
+    with source.steady(window, again) as steady:
+        assert steady
+    assert len(again.columns["m"]) < len(rows.columns["m"])

@@ -240,3 +240,13 @@ def test_presence_is_kept_for_other_sites_and_epochs(house: World) -> None:
     assert rows_in(house, presence) == 1
     with writing(house.intake) as connection:
         connection.execute(delete(presence))
+
+
+def test_who_withdraws_between_counting_and_publishing_is_not_in_the_release(house: World) -> None:
+    house.clock.now = WINDOW
+    house.source.put(0, *crowd(PAGES.id, 1), (CROWD, CROWD, 1, PAGES.id, 0, 0))
+    house.source.withdrawing[0] = CROWD
+    released = house.sanitiser.close(SHOP, window(0))
+    assert house.source.reads == [0, 0]  # what was counted first was thrown away, and everything read again
+    assert len(released) == 2
+    assert rows_in(house, charges) == 2

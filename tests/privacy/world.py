@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from privacy import tables
 from privacy.ledger import Ledger
 from privacy.models import Window
-from privacy.ports import COLUMNS, Contributions
+from privacy.ports import COLUMNS, Columns, Contributions
 from privacy.presence import PresenceBook
 from privacy.releases import ReleaseStore
 from privacy.service import Sanitiser
@@ -68,6 +69,8 @@ class MemorySource:
     first_ms: int = 0
     rows: dict[int, list[Row]] = field(default_factory=dict)
     broken: set[int] = field(default_factory=set)
+    withdrawing: dict[int, int] = field(default_factory=dict)
+    """Who withdraws from a window after it was read and before it is published."""
     keys: set[int] = field(default_factory=set)
     ended: list[int] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
@@ -86,6 +89,13 @@ class MemorySource:
         if window.start_ms in self.broken:
             raise StagingBroken()
         return contributions(self.rows.get(window.start_ms, []))
+
+    @contextmanager
+    def steady(self, window: Window, rows: Columns) -> Iterator[bool]:
+        person = self.withdrawing.pop(window.start_ms, None)
+        if person is not None:
+            self.rows[window.start_ms] = [row for row in self.rows[window.start_ms] if row[0] != person]
+        yield person is None
 
     def forget(self, window: Window) -> bool:
         self.rows.pop(window.start_ms, None)
