@@ -17,7 +17,7 @@ from tacit.demo.twin import Lift
 REASONS = {
     "refused": "said no to that purpose, or sends Sec-GPC",
     "gpc": "the browser sends Sec-GPC: 1",
-    "no_consent": "was never asked",
+    "no_consent": "left the banner alone",
     "withdrawn": "said yes once and withdrew it",
     "expired": "the consent has run out",
     "duplicate": "the same event had arrived before",
