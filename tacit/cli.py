@@ -166,10 +166,11 @@ def plan(
     form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
 ) -> None:
     """What a declaration will cost and can show, before anything is collected."""
-    from privacy.plan import plan as planned
-    from tacit.tables import show
+    from privacy.plan import plan as plan_of
+    from tacit.tables import planned, show
 
-    show(planned(configuration.load(file), people=people), form)
+    rows = plan_of(configuration.load(file), people=people)
+    show(rows if form is Format.JSON else planned(rows), form)
 
 
 @app.command()
@@ -220,10 +221,11 @@ def releases(
 def budget(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
     """What each epoch promised and spent."""
     from privacy.budget import BudgetView
-    from tacit.tables import show
+    from tacit.tables import epochs, show
 
     with _released(config, data, site) as engine:
-        show([epoch.to_json() for epoch in BudgetView(engine).epochs(site, limit=1000)], form)
+        rows = [epoch.to_json() for epoch in BudgetView(engine).epochs(site, limit=1000)]
+    show(rows if form is Format.JSON else epochs(rows), form)
 
 
 @app.command()

@@ -43,6 +43,53 @@ def weights(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def planned(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A plan for people: one line a measure, its noise, and what it takes to see through it."""
+    return [
+        {
+            "site": row["site"],
+            "measure": row["measure"],
+            "share": row["share"],
+            "cells": row["cells"],
+            "noise sd": _rounded(row.get("sigma")),
+            "95 % +/- a cell and window": _rounded(row.get("half_width_95")),
+            "what it takes": _needs(row),
+        }
+        for row in rows
+    ]
+
+
+def epochs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The budget for people: one line an epoch."""
+    return [
+        {
+            "epoch": row["epoch"]["start"],
+            "until": row["epoch"]["end"],
+            "epsilon promised": row["epsilon"]["promised"],
+            "epsilon spent": _rounded(row["epsilon"]["spent"]),
+            "delta": row["delta"],
+            "spent by": ", ".join(spend["measure"] for spend in row["spends"]),
+            "refused": ", ".join(refusal["measure"] for refusal in row["refused"]),
+        }
+        for row in rows
+    ]
+
+
+def _needs(row: Mapping[str, Any]) -> str:
+    if row.get("warning"):
+        return str(row["warning"])
+    if needs := row.get("needs"):
+        return f"{needs['rewards_per_cell_and_epoch']:,} rewards a cell and epoch for noise under 10 %"
+    if detects := row.get("detects"):
+        found = ", ".join(f"{100 * gap:.1f} points by {name}" for name, gap in detects["difference"].items())
+        return f"{detects['people']:,} people show a difference of {found}"
+    return ""
+
+
+def _rounded(number: float | None) -> str:
+    return "" if number is None else f"{number:.3g}"
+
+
 def _text(value: object) -> str:
     if value is None:
         return ""

@@ -116,3 +116,12 @@ def test_errors_on_the_command_line_are_two_lines(house: House) -> None:
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         assert done.stderr.strip()
+
+
+def test_a_plan_is_readable_and_has_a_machines_form(house: House) -> None:
+    config = str(house.settings.config)
+    table, found = house.tacit("plan", config), json.loads(house.tacit("plan", config, "--format", "json").stdout)
+    assert table.returncode == 0, table.stderr
+    assert [row["measure"] for row in found] == ["pages", "dwell", "policy.headline", "audit.by_age", "consent.choices"]
+    assert all(row["measure"] in table.stdout for row in found)
+    assert "rewards a cell" in table.stdout
