@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import numpy.typing as npt
-from audit.log import Log
 
+from audit.log import Log
 from benchmarks.result import Result
 from privacy.ledger import Ledger
 from privacy.models import Window

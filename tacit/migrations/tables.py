@@ -2,9 +2,8 @@
 
 import adjust.tables
 import audit.tables
-import ingest.tables
-
 import consent.tables
+import ingest.tables
 import privacy.tables
 import tacit.core.access
 import tacit.core.claims

@@ -106,7 +106,6 @@ def test_migrations_build_exactly_the_declared_tables(vault: str, tmp_path: Path
 @pytest.mark.parametrize("statement", ["delete from evidence", "update evidence set kind = 'x'"])
 def test_evidence_cannot_be_changed_in_place(statement: str, tmp_path: Path, postgres: str) -> None:
     from audit.log import Log
-
     from tacit.core.clock import SystemClock
     from tacit.core.evidence import Entry
     from tests.postgres import empty_database
