@@ -8,19 +8,16 @@ The first of `order.arms` is the default arm. Canonical JSON sorts keys, therefo
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adjust.errors import BundleInvalid
+from tacit.core import jws
 from tacit.core.clock import iso
 from tacit.core.declaration import Policy
 from tacit.core.evidence import canonical
@@ -95,11 +92,7 @@ class Bundle:
 
     def sign(self, root: RootKey) -> str:
         """The bundle as a flattened JWS (RFC 7515, `alg: EdDSA`), one line of JSON."""
-        key = root.signing_key()
-        protected = _encode(canonical({"alg": "EdDSA", "kid": thumbprint(key.public_key()), "typ": TYPE}))
-        body = _encode(canonical(self.payload()))
-        signature = _encode(key.sign(f"{protected}.{body}".encode()))
-        return canonical({"payload": body, "protected": protected, "signature": signature}).decode()
+        return canonical(jws.sign(self.payload(), TYPE, root.signing_key())).decode()
 
 
 def salt_of(site: str, epoch_ms: int) -> str:
@@ -107,19 +100,12 @@ def salt_of(site: str, epoch_ms: int) -> str:
     return hashlib.sha256(f"tacit bundle\0{site}\0{epoch_ms}".encode()).hexdigest()[:16]
 
 
-def verify(jws: str | bytes, public_key: Ed25519PublicKey) -> Payload:
+def verify(signed: str | bytes, public_key: Ed25519PublicKey) -> Payload:
     """The payload of a bundle, with arms and context in declared order. Raises `BundleInvalid`."""
     try:
-        parts = json.loads(jws)
-        if not isinstance(parts, dict) or set(parts) != {"payload", "protected", "signature"}:
-            raise BundleInvalid("it does not have exactly the members payload, protected and signature")
-        header = json.loads(_decode(parts["protected"]))
-        public_key.verify(_decode(parts["signature"]), f"{parts['protected']}.{parts['payload']}".encode())
-        if not isinstance(header, dict) or header.get("alg") != "EdDSA" or header.get("typ") != TYPE:
-            raise BundleInvalid("it was signed as something else")
-        return _ordered(json.loads(_decode(parts["payload"])))
-    except InvalidSignature:
-        raise BundleInvalid("its signature does not fit") from None
+        return _ordered(jws.verify(json.loads(signed), TYPE, public_key))
+    except jws.SignatureInvalid as error:
+        raise BundleInvalid(str(error)) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise BundleInvalid("it cannot be read") from None
 
@@ -127,16 +113,7 @@ def verify(jws: str | bytes, public_key: Ed25519PublicKey) -> Payload:
 def jwks(root: RootKey) -> dict[str, Any]:
     """The installation's public key as a JWK set (RFC 7517, RFC 8037)."""
     public = root.signing_key().public_key()
-    return {"keys": [_jwk(public) | {"kid": thumbprint(public), "alg": "EdDSA", "use": "sig"}]}
-
-
-def thumbprint(public_key: Ed25519PublicKey) -> str:
-    """The key's id: its JWK thumbprint (RFC 7638)."""
-    return _encode(hashlib.sha256(canonical(_jwk(public_key))).digest())
-
-
-def _jwk(public_key: Ed25519PublicKey) -> dict[str, str]:
-    return {"crv": "Ed25519", "kty": "OKP", "x": _encode(public_key.public_bytes(Encoding.Raw, PublicFormat.Raw))}
+    return {"keys": [jws.jwk(public) | {"kid": jws.thumbprint(public), "alg": "EdDSA", "use": "sig"}]}
 
 
 def _ordered(payload: Payload) -> Payload:
@@ -144,17 +121,3 @@ def _ordered(payload: Payload) -> Payload:
         for name in ("arms", "context"):
             policy[name] = {key: policy[name][key] for key in policy["order"][name]}
     return payload
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    try:
-        content = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64url") from error
-    if _encode(content) != text:  # unused bits of the last character would otherwise be free to change
-        raise ValueError("not the canonical base64url")
-    return content

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adjust.bundle import ONE, Bundle, cumulative, jwks, policy_entry, salt_of, thumbprint, verify
+from adjust.bundle import ONE, Bundle, cumulative, jwks, policy_entry, salt_of, verify
 from adjust.errors import BundleInvalid
+from tacit.core import jws
 from tacit.core.rootkey import RootKey
 from tests.adjust.support import ARMS, ROOT, policy
 
@@ -69,7 +70,7 @@ def test_the_published_key_checks_the_bundle() -> None:
     key = jwks(ROOT)["keys"][0]
     public = Ed25519PublicKey.from_public_bytes(urlsafe_b64decode(key["x"] + "="))
     assert verify(_signed(), public)["version"] == 3
-    assert key["kid"] == thumbprint(public)
+    assert key["kid"] == jws.thumbprint(public)
     protected = json.loads(urlsafe_b64decode(json.loads(_signed())["protected"] + "=="))
     assert protected == {"alg": "EdDSA", "kid": key["kid"], "typ": "tacit-bundle+json"}
 
