@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from audit.log import Log
 from benchmarks.result import Result
 from privacy.ledger import Ledger
 from privacy.models import Window
-from privacy.ports import Contributions
+from privacy.ports import Columns, Contributions
 from privacy.presence import PresenceBook
 from privacy.releases import ReleaseStore
 from privacy.service import Sanitiser
@@ -43,11 +44,15 @@ class _Arrived:
     def __init__(self, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         self._columns = columns
 
-    def closed(self, site: str, after_ms: int | None) -> Sequence[Window]:  # noqa: ARG002 - the port's signature
-        return []
+    def closed(self, site: str, after_ms: int | None) -> Sequence[Window]:
+        start = after_ms or 0
+        return [Window(site, start, start + DAY, start)]
 
     def contributions(self, window: Window) -> Contributions:  # noqa: ARG002
         return Contributions(self._columns)
+
+    def steady(self, window: Window, rows: Columns) -> AbstractContextManager[bool]:  # noqa: ARG002
+        return nullcontext(True)
 
     def forget(self, window: Window) -> bool:  # noqa: ARG002
         return True
