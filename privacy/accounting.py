@@ -38,6 +38,7 @@ def rho_of(epsilon: Decimal, delta: Decimal) -> int:
     return low
 
 
+@lru_cache(maxsize=1024)
 def epsilon_of(rho_pico: int, delta: Decimal) -> float:
     """The epsilon that a rho amounts to."""
     return noise.epsilon(rho_pico / PICO, float(delta))
