@@ -88,7 +88,7 @@ def worker(
     from tacit import wiring
     from tacit.worker import Worker
 
-    settings, declaration = _open(config, data)
+    settings, declaration = _open(config, data, create=True)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
@@ -126,7 +126,7 @@ def keys_create(
     data: DataOption = None,
 ) -> None:
     """Print a new key once; only its hash is stored. The key stands alone on the last line."""
-    settings, declaration = _open(config, data)
+    settings, declaration = _open(config, data, create=True)
     if site == "*" and role is not Role.ADMIN:
         raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
     if site != "*":
@@ -137,7 +137,7 @@ def keys_create(
 
 
 @config_app.command("check")
-def config_check(file: Annotated[Path, typer.Argument(help="The declaration.")] = Path("tacit.yaml")) -> None:
+def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml")) -> None:
     """Validate a declaration and say what it promises."""
     declaration = configuration.load(file)
     for site in declaration.sites.values():
@@ -155,13 +155,16 @@ def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")]
 
     if file.exists():
         raise Problem(f"{file} exists already", next_step="Choose another name; nothing was changed.")
-    file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    try:
+        file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{file} cannot be written", next_step="Create its folder first, or choose another place.") from error
     typer.echo(f"Wrote {file}. Next: tacit plan {file}, then tacit serve --config {file}")
 
 
 @app.command()
 def plan(
-    file: Annotated[Path, typer.Argument(help="The declaration.")] = Path("tacit.yaml"),
+    file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml"),
     people: Annotated[int, typer.Option(help="People a day to reckon with.", min=1)] = 10_000,
     form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
 ) -> None:
@@ -331,11 +334,15 @@ def _scan_tables(path: Path) -> None:
     raise typer.Exit(3 if breach else 0)
 
 
-def _open(config: Path | None, data: Path | None) -> tuple[Settings, Declaration]:
+def _open(config: Path | None, data: Path | None, *, create: bool = False) -> tuple[Settings, Declaration]:
+    """The installation; with `create`, made if this is its first start."""
     settings = installation.settings(config, data)
     declaration = configuration.load(settings.config)
     logs.allow_declared(declaration)
-    installation.prepare(settings)
+    if not create:
+        installation.require(settings)
+    for line in installation.prepare(settings):
+        typer.echo(f"Made {line}", err=True)
     return settings, declaration
 
 

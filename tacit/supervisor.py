@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import uvicorn
 
 from tacit import installation
 from tacit.core import configuration, logs
+from tacit.core.errors import Problem
 from tacit.core.settings import Settings
 
 RESTART_SECONDS = 2.0
@@ -20,6 +22,7 @@ RESTART_SECONDS = 2.0
 def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serve until interrupted. Everything that can be wrong is checked before the first socket opens."""
     declaration = configuration.load(settings.config)
+    _require_free(host, port)
     for line in installation.prepare(settings):
         typer.echo(f"Made {line}")
     environment = {
@@ -47,6 +50,23 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     finally:
         stop.set()
         keeper.join(timeout=30)
+
+
+class PortInUse(Problem):
+    type = "port-in-use"
+    title = "The address is in use"
+    default_next_step = "Stop the other service, or choose another --port."
+
+
+def _require_free(host: str, port: int) -> None:
+    """Look before anything is made: uvicorn would say so in a log line and exit with another code."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise PortInUse(f"nothing can listen on {host}:{port}") from None
 
 
 def _keep_sanitiser(stop: threading.Event) -> None:

@@ -81,6 +81,8 @@ def _needs(row: Mapping[str, Any]) -> str:
     if needs := row.get("needs"):
         return f"{needs['rewards_per_cell_and_epoch']:,} rewards a cell and epoch for noise under 10 %"
     if detects := row.get("detects"):
+        if min(detects["difference"].values()) > 1:
+            return f"{detects['people']:,} people are too few to show any difference"
         found = ", ".join(f"{100 * gap:.1f} points by {name}" for name, gap in detects["difference"].items())
         return f"{detects['people']:,} people show a difference of {found}"
     return ""

@@ -125,3 +125,27 @@ def test_a_plan_is_readable_and_has_a_machines_form(house: House) -> None:
     assert [row["measure"] for row in found] == ["pages", "dwell", "policy.headline", "audit.by_age", "consent.choices"]
     assert all(row["measure"] in table.stdout for row in found)
     assert "rewards a cell" in table.stdout
+
+
+def test_reading_commands_never_make_an_installation(house: House) -> None:
+    elsewhere = house.settings.data.parent / "elsewhere"
+    done = house.tacit("budget", "--site", "newsroom", "--data", str(elsewhere))
+    assert done.returncode == 1
+    assert "tacit serve" in done.stderr
+    assert not elsewhere.exists()
+
+
+def test_a_lost_root_key_is_never_replaced(house: House) -> None:
+    (house.settings.data / "root.key").unlink()
+    for command in ("worker", "budget"):
+        done = house.tacit(command, *(("--once",) if command == "worker" else ("--site", "newsroom")))
+        assert done.returncode == 1
+        assert "Restore your copy" in done.stderr
+    assert not (house.settings.data / "root.key").exists()
+
+
+def test_an_address_in_use_is_said_before_anything_is_made(house: House) -> None:
+    house.start(sanitiser=False)
+    done = house.tacit("serve", "--port", str(house.port))
+    assert done.returncode == 1
+    assert "in use" in done.stderr
