@@ -117,7 +117,10 @@ def _add_session(routes: APIRouter, sessions: Sessions) -> None:
     @routes.post("/login")
     async def log_in(request: Request) -> Response:
         same_site(request.headers)
-        form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=8)
+        try:
+            form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=8)
+        except ValueError:
+            raise InvalidRequest("the form has too many fields") from None
         after = local_path(form.get("next", ["/"])[0])
         try:
             cookie = sessions.open(form.get("key", [""])[0])

@@ -62,7 +62,7 @@ class EventsEndpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         _, site = self._authorise(headers, SENDERS, _named_site(scope))
         body = await _read(receive, headers)
-        verdict = self._door.accept(site, body, gpc=headers.get("sec-gpc", "").strip() == "1")
+        verdict = self._door.accept(site, body, gpc=_opted_out(scope))
         await self._synced()
         return 200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(verdict))], verdict
 
@@ -105,6 +105,12 @@ class EventsEndpoint:
 def _named_site(scope: Scope) -> str | None:
     query = scope.get("query_string", b"")
     return parse_qs(query.decode("latin-1")).get("site", [None])[0] if query else None
+
+
+def _opted_out(scope: Scope) -> bool:
+    """Global Privacy Control: one `1` is enough, in whichever of several headers or list members it stands."""
+    values = (value for name, value in scope["headers"] if name == b"sec-gpc")
+    return any(part.strip() == b"1" for value in values for part in value.split(b","))
 
 
 async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:

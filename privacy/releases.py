@@ -244,6 +244,9 @@ def _release(row: Row[Any], measure: Measure) -> Release:
 def _position(cursor: str) -> tuple[int, int]:
     window_ms, _, measure_id = cursor.partition(".")
     try:
-        return int(window_ms), int(measure_id)
+        position = int(window_ms), int(measure_id)
+        if not all(0 <= number < 2**63 for number in position):
+            raise ValueError
+        return position
     except ValueError:
         raise InvalidRequest("The cursor is not one that a list has answered.") from None

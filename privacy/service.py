@@ -120,17 +120,16 @@ class Sanitiser:
         self.releases.finish(window, entries, self.evidence)
 
     def _forget(self, window: Window) -> list[Entry]:
-        if not self.source.forget(window):
-            return []
+        # Entered also where there was no key: whether anybody came must not be seen in the log.
+        self.source.forget(window)
         return [_destroyed(window.site, scope="window", start=window.start_ms, end=window.end_ms)]
 
     def _end_epoch(self, window: Window) -> list[Entry]:
         self.ledger.end_epoch(window.site, window.epoch_ms)
         entries = [entry for failed in self.releases.failed(window.site, window.epoch_ms) for entry in self._forget(failed)]
         self.presence.end_epoch(window.site, window.epoch_ms)
-        if self.source.end_epoch(window.site, window.epoch_ms):
-            entries.append(_destroyed(window.site, scope="epoch", start=window.epoch_ms, end=window.end_ms))
-        return entries
+        self.source.end_epoch(window.site, window.epoch_ms)
+        return [*entries, _destroyed(window.site, scope="epoch", start=window.epoch_ms, end=window.end_ms)]
 
 
 def _window(span: Span) -> Window:

@@ -46,6 +46,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             log_config=None,
             server_header=False,
             proxy_headers=False,
+            timeout_graceful_shutdown=10,  # a client that never finishes its request must not keep the service from stopping
         )
     finally:
         stop.set()

@@ -62,7 +62,8 @@ def test_only_consented_events_are_accepted_and_each_refusal_has_its_reason(serv
         "rejected": [{"index": 7, "code": "unknown_arm"}],
     }
     assert served.send(event("8", "page", "yes", category="news"), **{"Sec-GPC": "1"})["refused"] == {"gpc": 1}
-    assert served.send(event("9", "page", "yes", category="news"), **{"Sec-GPC": "0"})["accepted"] == 1
+    assert served.send(event("9", "page", "yes", category="news"), **{"Sec-GPC": "1, 0"})["refused"] == {"gpc": 1}
+    assert served.send(event("10", "page", "yes", category="news"), **{"Sec-GPC": "0"})["accepted"] == 1
 
 
 def test_gpc_only_removes(served: House) -> None:

@@ -250,3 +250,12 @@ def test_who_withdraws_between_counting_and_publishing_is_not_in_the_release(hou
     assert house.source.reads == [0, 0]  # what was counted first was thrown away, and everything read again
     assert len(released) == 2
     assert rows_in(house, charges) == 2
+
+
+def test_the_evidence_does_not_tell_whether_anybody_came(house: World) -> None:
+    house.clock.now = 2 * WINDOW
+    house.source.put(0, *crowd(PAGES.id, 1))
+    house.sanitiser.close(SHOP, window(0))
+    with_people = house.evidence.kinds()
+    house.sanitiser.close(SHOP, window(WINDOW))
+    assert house.evidence.kinds() == with_people * 2
