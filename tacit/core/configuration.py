@@ -5,25 +5,21 @@ Nothing is collected before this has passed, so everything that decides about pr
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from tacit.core.declaration import (
     CELL_LIMIT,
-    FAIRNESS_AUDIT,
-    HOLDOUT,
-    MEASUREMENT,
-    OTHER,
-    PERSONALISATION,
     Audit,
     Bounds,
     Declaration,
     Dimension,
+    Keys,
     Kind,
     Measure,
     Policy,
@@ -35,169 +31,12 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .:/+-]{0,63}")
+from tacit.core.schema import BinsConfig, FileConfig, MeasureConfig, SiteConfig
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
     "missing": "add it; docs/configuration.md shows an example",
 }
-
-
-def duration_ms(text: object) -> int:
-    """Milliseconds of `30s`, `1m`, `2h`, `1d`. Raises `ValueError`."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", str(text))
-    if not match or not int(match[1]):
-        raise ValueError("a duration is a whole number and s, m, h or d, for example 1m or 1d")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _slug(text: str) -> str:
-    if not _SLUG.fullmatch(text):
-        raise ValueError("a name has lower-case letters, digits, '_', '-' and '.', at most 64")
-    return text
-
-
-def _decimal(number: object) -> Decimal:
-    if isinstance(number, bool) or not isinstance(number, int | float | str):
-        raise ValueError("a number is needed")
-    try:
-        found = Decimal(str(number))
-    except ArithmeticError:
-        raise ValueError("a number is needed") from None
-    if not found.is_finite():
-        raise ValueError("a finite number is needed")
-    return found
-
-
-def _domain(values: list[Any]) -> list[str]:
-    texts = [str(v) for v in values if not isinstance(v, bool)]
-    if len(texts) != len(values):
-        raise ValueError("yes, no, true and false are read as booleans by YAML: put them in quotes")
-    if len(set(texts)) != len(texts):
-        raise ValueError("a value stands twice")
-    if OTHER in texts:
-        raise ValueError(f"'{OTHER}' is added by Tacit for every value outside the domain")
-    if bad := next((t for t in texts if not _VALUE.fullmatch(t)), None):
-        raise ValueError(f"{bad!r} is not a plain label of at most 64 characters")
-    return texts
-
-
-Slug = Annotated[str, AfterValidator(_slug)]
-Duration = Annotated[int, BeforeValidator(duration_ms)]
-Exact = Annotated[Decimal, BeforeValidator(_decimal)]
-Share = Annotated[Exact, Field(gt=0, le=1)]
-Domain = Annotated[list[Any], AfterValidator(_domain), Field(min_length=1, max_length=10_000)]
-Purpose = Literal["measurement", "personalisation", "fairness_audit"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PrivacyConfig(_Strict):
-    epsilon: Annotated[Exact, Field(gt=0, le=20)]
-    delta: Annotated[Exact, Field(gt=0, le=Decimal("0.001"))]
-    epoch: Duration = _UNITS["d"]
-    window: Duration = _UNITS["m"]
-
-    @model_validator(mode="after")
-    def _fits(self) -> PrivacyConfig:
-        if self.epoch % self.window:
-            raise ValueError("the epoch must be a whole number of windows")
-        return self
-
-
-class JurisdictionConfig(_Strict):
-    default: Slug = "eu"
-    header: str | None = None
-
-
-class ValueConfig(_Strict):
-    field: Slug
-    low: int = Field(alias="from", ge=-1_000_000_000, le=1_000_000_000)
-    high: int = Field(alias="to", ge=-1_000_000_000, le=1_000_000_000)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ValueConfig:
-        if self.low >= self.high:
-            raise ValueError("`from` must be below `to`")
-        return self
-
-
-class SlidingConfig(_Strict):
-    sliding: int = Field(ge=2, le=100_000)
-
-
-class MeasureConfig(_Strict):
-    event: Slug
-    purpose: Purpose = MEASUREMENT
-    by: dict[Slug, Domain] = Field(default_factory=dict, max_length=6)
-    value: ValueConfig | None = None
-    windows: int = Field(default=1, ge=1, le=1_000_000)
-    per_window: int = Field(default=1, ge=1, le=10_000)
-    per_cell: int = Field(default=1, ge=1, le=10_000)
-    share: Share
-    over_time: Literal["none", "prefix"] | SlidingConfig = "none"
-
-
-class RewardConfig(_Strict):
-    event: Slug
-    within: Duration = _UNITS["h"] // 2
-
-
-class PolicyConfig(_Strict):
-    zone: Slug
-    purpose: Purpose = PERSONALISATION
-    arms: dict[Slug, dict[str, str | int | float | bool]] = Field(min_length=2, max_length=200)
-    context: dict[Slug, Domain] = Field(default_factory=dict, max_length=6)
-    trigger: dict[str, Any] | None = None
-    reward: RewardConfig
-    learner: Literal["fixed", "thompson"] = "thompson"
-    explore: float = Field(default=0.03, ge=0, le=1)
-    holdout: float = Field(default=0.05, ge=0, le=0.5)
-    share: Share
-
-    @model_validator(mode="after")
-    def _reserved(self) -> PolicyConfig:
-        if reserved := {HOLDOUT, OTHER} & set(self.arms):
-            raise ValueError(f"the arm name {min(reserved)!r} is Tacit's own")
-        if {"arm", "reward"} & set(self.context):
-            raise ValueError("a context key cannot be called 'arm' or 'reward'")
-        return self
-
-
-class AuditConfig(_Strict):
-    policy: Slug
-    groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
-    purpose: Purpose = FAIRNESS_AUDIT
-    limit: float = Field(default=0.05, gt=0, lt=1)
-    share: Share
-
-    @model_validator(mode="after")
-    def _reserved(self) -> AuditConfig:
-        if {"arm", "reward"} & set(self.groups):
-            raise ValueError("a group cannot be called 'arm' or 'reward'")
-        return self
-
-
-class ChoicesConfig(_Strict):
-    share: Share
-
-
-class SiteConfig(_Strict):
-    privacy: PrivacyConfig
-    jurisdiction: JurisdictionConfig = JurisdictionConfig()
-    measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
-    policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
-    audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
-    consent_choices: ChoicesConfig | None = None
-
-
-class FileConfig(_Strict):
-    sites: dict[Slug, SiteConfig] = Field(min_length=1)
 
 
 def load(path: Path) -> Declaration:
@@ -246,7 +85,9 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _fault(error: Any) -> dict[str, str]:
-    path = ".".join(str(part) for part in error["loc"] if part not in ("[key]", "SlidingConfig") and not str(part).startswith("literal["))
+    path = ".".join(
+        str(part) for part in error["loc"] if part not in ("[key]", "SlidingConfig") and not str(part).startswith(("literal[", "<"))
+    )
     return {"path": path or "the file", "detail": error["msg"].removeprefix("Value error, "), "remedy": REMEDIES.get(error["type"], "")}
 
 
@@ -262,6 +103,11 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.per_cell > measure.per_window:
             remedy = "lower per_cell or raise per_window"
             faults.append({"path": f"{at}.measures.{measure_name}.per_cell", "detail": "is above per_window", "remedy": remedy})
+        randomised = measure.local and [n for n, m in site.measures.items() if m.event == measure.event and m.local != measure.local]
+        if randomised:
+            remedy = "let the device send them under an event type of their own"
+            detail = f"{measure.event!r} is randomised on the device here and not for {randomised[0]!r}"
+            faults.append({"path": f"{at}.measures.{measure_name}.local", "detail": detail, "remedy": remedy})
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
             faults.append({"path": f"{at}.measures.{measure_name}.event", "detail": f"{measure.event!r} is Tacit's own", "remedy": remedy})
@@ -272,6 +118,9 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
             faults.append({"path": f"{at}.{_path(one)}", "detail": f"has {one.length} cells; the limit is {CELL_LIMIT}", "remedy": remedy})
+    if (total := sum(m.keys.delta_share for m in expanded.measures if m.keys)) >= 1:
+        remedy = "lower them until they sum to less than 1; what is left backs the noise"
+        faults.append({"path": at, "detail": f"the delta shares of undeclared keys sum to {total}", "remedy": remedy})
     if (total := sum(m.share for m in expanded.measures)) > 1:
         remedy = "lower shares until they sum to at most 1"
         faults.append({"path": at, "detail": f"the shares of measures, policies and audits sum to {total}", "remedy": remedy})
@@ -289,8 +138,11 @@ def _path(measure: Measure) -> str:
             return f"measures.{measure.name}"
 
 
-def _dimensions(domains: dict[str, list[Any]]) -> tuple[Dimension, ...]:
-    return tuple(Dimension(name, tuple(values)) for name, values in domains.items())
+def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimension, ...]:
+    return tuple(
+        Dimension.binned(name, values.borders()) if isinstance(values, BinsConfig) else Dimension(name, tuple(values))
+        for name, values in domains.items()
+    )
 
 
 def _site(name: str, config: SiteConfig) -> Site:
@@ -328,12 +180,29 @@ def _measure(site: str, name: str, config: MeasureConfig) -> Measure:
     return Measure(
         site=site,
         name=name,
-        kind=Kind.SUM if config.value else Kind.COUNT,
+        kind=_kind(config),
         event=config.event,
         purpose=config.purpose,
-        dimensions=_dimensions(config.by),
+        dimensions=_steps(config.by) if config.count == "transitions" else _dimensions(config.by),
         share=config.share,
         bounds=Bounds(config.windows, config.per_window, config.per_cell),
         value=ValueRange(config.value.field, config.value.low, config.value.high) if config.value else None,
         over_time=over_time,
+        block=config.block,
+        keys=Keys(config.keys.field, config.keys.delta_share, config.keys.max_bytes) if config.keys else None,
+        local_epsilon=config.local.epsilon if config.local else None,
     )
+
+
+def _kind(config: MeasureConfig) -> Kind:
+    if config.keys:
+        return Kind.KEYS
+    if config.value:
+        return Kind.SUM
+    return {"events": Kind.COUNT, "people": Kind.PEOPLE, "transitions": Kind.TRANSITIONS}[config.count]
+
+
+def _steps(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimension, ...]:
+    """One list of values, twice: where a person's step starts and where it leads."""
+    (one,) = _dimensions(domains)
+    return (replace(one, name=f"{one.name}.from"), replace(one, name=f"{one.name}.to"))

@@ -8,8 +8,9 @@ The invariant: a measure's `id` changes whenever anything changes that alters wh
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -35,12 +36,18 @@ BOOKKEEPING = "bookkeeping"
 
 CELL_LIMIT = 100_000
 
+BLOCK = 1024
+"""Windows after which correlated noise starts afresh, where a measure does not say."""
+
 
 class Kind(StrEnum):
-    """What a measure counts."""
+    """What a measure counts: events, people, clipped sums beside events, steps from one value to the next, or values nobody declared."""
 
     COUNT = "count"
+    PEOPLE = "people"
     SUM = "sum"
+    TRANSITIONS = "transitions"
+    KEYS = "keys"
     POLICY = "policy"
     AUDIT = "audit"
     CHOICES = "choices"
@@ -53,6 +60,17 @@ class Dimension:
     name: str
     values: tuple[str, ...]
     closed: bool = False
+    edges: tuple[float, ...] = ()
+    """For a number: the borders of its bins, one more than there are values. A number beyond the ends falls into the outer bin."""
+
+    @classmethod
+    def binned(cls, name: str, edges: Sequence[float]) -> Dimension:
+        """A number in bins `[a, b)`; whatever is not a number falls into `other`.
+
+        >>> Dimension.binned("depth", (0, 50, 100)).labels
+        ('0..50', '50..100', 'other')
+        """
+        return cls(name, tuple(f"{low:g}..{high:g}" for low, high in itertools.pairwise(edges)), edges=tuple(map(float, edges)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -72,6 +90,18 @@ class ValueRange:
     field: str
     low: int
     high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Values that nobody declared: a text property whose values are published where enough people sent them.
+
+    `delta_share` is the part of the site's delta that may go wrong in telling that a rare value exists at all.
+    """
+
+    field: str
+    delta_share: Decimal
+    max_bytes: int = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +140,19 @@ class Measure:
     bounds: Bounds = Bounds()
     value: ValueRange | None = None
     over_time: str = "none"
+    """Which sums will be read: `none`, `prefix`, or `sliding:W` for the last W windows."""
+    block: int = BLOCK
+    """Windows after which correlated noise starts afresh."""
+    keys: Keys | None = None
+    local_epsilon: Decimal | None = None
+    """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
     subject_of: str = ""
     """The policy that a policy or audit measure belongs to."""
 
     @cached_property
     def cells(self) -> int:
-        """Number of cells: the product of the dimensions' sizes."""
-        return math.prod(d.size for d in self.dimensions)
+        """Number of cells: the product of the dimensions' sizes; 0 where the values are not declared."""
+        return 0 if self.keys else math.prod(d.size for d in self.dimensions)
 
     @property
     def length(self) -> int:
@@ -132,10 +168,14 @@ class Measure:
             "kind": self.kind.value,
             "event": self.event,
             "purpose": self.purpose,
-            "dimensions": [{"name": d.name, "values": list(d.values), "closed": d.closed} for d in self.dimensions],
+            "dimensions": [{"name": d.name, "values": list(d.values), "closed": d.closed, "edges": list(d.edges)} for d in self.dimensions],
             "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
             "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
             "share": str(self.share.normalize()),
+            "over_time": self.over_time,
+            "block": self.block,
+            "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
+            "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
             "subject_of": self.subject_of,
         }
 
@@ -160,17 +200,22 @@ class Measure:
 
 def measure_from(definition: Mapping[str, Any]) -> Measure:
     """The measure that a stored definition describes (releases keep theirs, so that old ones stay readable)."""
-    value, bounds = definition["value"], definition["bounds"]
+    value, bounds, keys = definition["value"], definition["bounds"], definition["keys"]
+    local = definition["local_epsilon"]
     return Measure(
         site=definition["site"],
         name=definition["name"],
         kind=Kind(definition["kind"]),
         event=definition["event"],
         purpose=definition["purpose"],
-        dimensions=tuple(Dimension(d["name"], tuple(d["values"]), d["closed"]) for d in definition["dimensions"]),
+        dimensions=tuple(Dimension(d["name"], tuple(d["values"]), d["closed"], tuple(d["edges"])) for d in definition["dimensions"]),
         share=Decimal(definition["share"]),
         bounds=Bounds(*bounds),
         value=ValueRange(*value) if value else None,
+        over_time=definition["over_time"],
+        block=definition["block"],
+        keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
+        local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
     )
 
@@ -240,6 +285,11 @@ class Site:
     measures: tuple[Measure, ...]
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
+
+    @cached_property
+    def delta_for_keys(self) -> Decimal:
+        """The part of delta that measures of undeclared values may use; the rest backs the conversion of rho to epsilon."""
+        return self.privacy.delta * sum((m.keys.delta_share for m in self.measures if m.keys), Decimal(0))
 
     def measure(self, name: str) -> Measure | None:
         """The measure of that name."""

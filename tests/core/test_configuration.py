@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tacit.core import configuration
-from tacit.core.declaration import HOLDOUT, Bounds, Kind, measure_from
+from tacit.core.declaration import HOLDOUT, Bounds, Keys, Kind, measure_from
 from tacit.core.errors import ConfigurationInvalid
 from tests.conftest import NEWSROOM
 
@@ -37,6 +38,13 @@ from tests.conftest import NEWSROOM
         ("event: dwell", "event: trial", "sites.newsroom.measures.dwell.event", "own"),
         ("    measures:", "    measures:\n      pages: {event: page, share: 0.1}", "line", "twice"),
         ("sites:", "sites: [", "line", ""),
+        ("[hero, body]", "{from: 0, to: 100}", "sites.newsroom.measures.dwell.by.zone", "either"),
+        ("[hero, body]", "{edges: [0, 5, 5]}", "sites.newsroom.measures.dwell.by.zone", "rise"),
+        ("per_cell: 1", "per_cell: 2\n        count: people", "sites.newsroom.measures.pages", "leave `per_cell` at 1"),
+        ("by: {zone", "count: transitions\n        by: {zone", "sites.newsroom.measures.dwell", "cannot stand beside"),
+        ("by: {category", "keys: {field: term, delta_share: 0.1}\n        by: {category", "sites.newsroom.measures.pages", "stands alone"),
+        ("by: {category", "over_time: {sliding: 9}\n        block: 8\n        by: {category", "sites.newsroom.measures.pages", "further"),
+        ("event: page", "event: dwell\n        local: {epsilon: 1}", "sites.newsroom.measures.pages.local", "randomised on the device"),
     ],
 )
 def test_each_fault_is_named_by_its_path(old: str, new: str, path: str, words: str) -> None:
@@ -92,6 +100,31 @@ def test_a_measures_id_changes_with_its_meaning_and_survives_storage() -> None:
     assert [m.id for m in one[1:]] == [m.id for m in other[1:]]
     assert all(measure_from(m.definition) == m for m in one)
     assert all(0 <= m.id < 2**63 for m in one)
+
+
+def test_every_way_to_count_expands_into_cells() -> None:
+    text = NEWSROOM.replace(
+        "    policies:",
+        """      depth: {event: scroll, by: {percent: {from: 0, to: 100, bins: 4}, zone: [hero]}, share: 0.01, over_time: prefix, block: 64}
+      steps: {event: page, count: transitions, by: {category: [front, news]}, per_window: 5, per_cell: 2, share: 0.01}
+      readers: {event: page, count: people, by: {category: [front, news]}, share: 0.01, over_time: {sliding: 7}}
+      terms: {event: search, keys: {field: term, delta_share: 0.2}, per_window: 2, share: 0.01}
+      mood: {event: mood, by: {face: [good, bad]}, local: {epsilon: 2}, share: 0.01}
+    policies:""",
+    )
+    site = configuration.parse(text).sites["newsroom"]
+    depth, steps, readers, terms, mood = (
+        next(m for m in site.measures if m.name == n) for n in ("depth", "steps", "readers", "terms", "mood")
+    )
+    assert depth.dimensions[0].labels == ("0..25", "25..50", "50..75", "75..100", "other")
+    assert (depth.cells, depth.over_time, depth.block) == (10, "prefix", 64)
+    assert [d.name for d in steps.dimensions] == ["category.from", "category.to"]
+    assert (steps.kind, steps.cells) == (Kind.TRANSITIONS, 9)
+    assert (readers.kind, readers.over_time) == (Kind.PEOPLE, "sliding:7")
+    assert (terms.kind, terms.cells, terms.keys) == (Kind.KEYS, 0, Keys("term", Decimal("0.2")))
+    assert mood.local_epsilon == 2
+    assert str(site.delta_for_keys) == "2E-7"
+    assert all(measure_from(m.definition) == m for m in site.measures)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,238 @@
+"""The shape of `tacit.yaml`: every key that may stand there, and what each value must be by itself."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from tacit.core.declaration import BLOCK, FAIRNESS_AUDIT, HOLDOUT, MEASUREMENT, OTHER, PERSONALISATION
+
+UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .:/+-]{0,63}")
+
+
+def duration_ms(text: object) -> int:
+    """Milliseconds of `30s`, `1m`, `2h`, `1d`. Raises `ValueError`."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", str(text))
+    if not match or not int(match[1]):
+        raise ValueError("a duration is a whole number and s, m, h or d, for example 1m or 1d")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _slug(text: str) -> str:
+    if not _SLUG.fullmatch(text):
+        raise ValueError("a name has lower-case letters, digits, '_', '-' and '.', at most 64")
+    return text
+
+
+def _decimal(number: object) -> Decimal:
+    if isinstance(number, bool) or not isinstance(number, int | float | str):
+        raise ValueError("a number is needed")
+    try:
+        found = Decimal(str(number))
+    except ArithmeticError:
+        raise ValueError("a number is needed") from None
+    if not found.is_finite():
+        raise ValueError("a finite number is needed")
+    return found
+
+
+def _domain(values: list[Any]) -> list[str]:
+    texts = [str(v) for v in values if not isinstance(v, bool)]
+    if len(texts) != len(values):
+        raise ValueError("yes, no, true and false are read as booleans by YAML: put them in quotes")
+    if len(set(texts)) != len(texts):
+        raise ValueError("a value stands twice")
+    if OTHER in texts:
+        raise ValueError(f"'{OTHER}' is added by Tacit for every value outside the domain")
+    if bad := next((t for t in texts if not _VALUE.fullmatch(t)), None):
+        raise ValueError(f"{bad!r} is not a plain label of at most 64 characters")
+    return texts
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Duration = Annotated[int, BeforeValidator(duration_ms)]
+Exact = Annotated[Decimal, BeforeValidator(_decimal)]
+Share = Annotated[Exact, Field(gt=0, le=1)]
+Domain = Annotated[list[Any], AfterValidator(_domain), Field(min_length=1, max_length=10_000)]
+Purpose = Literal["measurement", "personalisation", "fairness_audit"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrivacyConfig(_Strict):
+    epsilon: Annotated[Exact, Field(gt=0, le=20)]
+    delta: Annotated[Exact, Field(gt=0, le=Decimal("0.001"))]
+    epoch: Duration = UNITS["d"]
+    window: Duration = UNITS["m"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> PrivacyConfig:
+        if self.epoch % self.window:
+            raise ValueError("the epoch must be a whole number of windows")
+        return self
+
+
+class JurisdictionConfig(_Strict):
+    default: Slug = "eu"
+    header: str | None = None
+
+
+class ValueConfig(_Strict):
+    field: Slug
+    low: int = Field(alias="from", ge=-1_000_000_000, le=1_000_000_000)
+    high: int = Field(alias="to", ge=-1_000_000_000, le=1_000_000_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ValueConfig:
+        if self.low >= self.high:
+            raise ValueError("`from` must be below `to`")
+        return self
+
+
+class SlidingConfig(_Strict):
+    sliding: int = Field(ge=2, le=10_000)
+
+
+class BinsConfig(_Strict):
+    """A number in bins: `{from, to, bins}` for bins of equal width, or `{edges}`."""
+
+    low: float | None = Field(default=None, alias="from")
+    high: float | None = Field(default=None, alias="to")
+    bins: int | None = Field(default=None, ge=1, le=10_000)
+    edges: list[float] | None = Field(default=None, min_length=2, max_length=10_001)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> BinsConfig:
+        given = [part for part in (self.low, self.high, self.bins) if part is not None]
+        if (len(given) != 3) if self.edges is None else given:
+            raise ValueError("a number's bins are either `from`, `to` and `bins`, or `edges`")
+        if not all(map(math.isfinite, self.borders())) or any(a >= b for a, b in itertools.pairwise(self.borders())):
+            raise ValueError("the borders of bins are finite numbers that rise")
+        return self
+
+    def borders(self) -> list[float]:
+        """All borders, one more than there are bins."""
+        if self.edges is not None:
+            return self.edges
+        low, high, bins = self.low or 0.0, self.high or 0.0, self.bins or 1
+        return [low + (high - low) * i / bins for i in range(bins)] + [high]
+
+
+class KeysConfig(_Strict):
+    field: Slug
+    delta_share: Annotated[Exact, Field(gt=0, lt=1)]
+    max_bytes: int = Field(default=128, ge=1, le=256)
+
+
+class LocalConfig(_Strict):
+    epsilon: Annotated[Exact, Field(gt=0, le=20)]
+
+
+Values = Annotated[
+    Annotated[Domain, Tag("<values>")] | Annotated[BinsConfig, Tag("<bins>")],
+    Discriminator(lambda given: "<bins>" if isinstance(given, dict | BinsConfig) else "<values>"),
+]
+"""What a measure is counted by: a list of values, or a number in bins."""
+
+
+class MeasureConfig(_Strict):
+    event: Slug
+    purpose: Purpose = MEASUREMENT
+    count: Literal["events", "people", "transitions"] = "events"
+    by: dict[Slug, Values] = Field(default_factory=dict, max_length=6)
+    keys: KeysConfig | None = None
+    value: ValueConfig | None = None
+    local: LocalConfig | None = None
+    windows: int = Field(default=1, ge=1, le=1_000_000)
+    per_window: int = Field(default=1, ge=1, le=10_000)
+    per_cell: int = Field(default=1, ge=1, le=10_000)
+    share: Share
+    over_time: Literal["none", "prefix"] | SlidingConfig = "none"
+    block: int = Field(default=BLOCK, ge=2, le=20_000)
+
+    @model_validator(mode="after")
+    def _fits(self) -> MeasureConfig:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.value and self.count != "events":
+            yield f"`value` sums over events and cannot stand beside `count: {self.count}`"
+        if self.count == "people" and self.per_cell != 1:
+            yield "`count: people` counts a person once in a cell: leave `per_cell` at 1"
+        if self.count == "transitions" and (len(self.by) != 1 or any(isinstance(d, BinsConfig) for d in self.by.values())):
+            yield "`count: transitions` needs exactly one list of values in `by`"
+        if self.keys and (self.by or self.value or self.local or self.count == "transitions" or self.over_time != "none"):
+            yield "`keys` stands alone: no `by`, `value`, `local`, `over_time` or transitions beside it"
+        if self.local and (self.value or self.count == "transitions"):
+            yield "`local` randomises cells on the device: no `value` and no transitions beside it"
+        if not isinstance(self.over_time, str) and self.over_time.sliding > self.block:
+            yield "`over_time.sliding` looks back further than `block`"
+
+
+class RewardConfig(_Strict):
+    event: Slug
+    within: Duration = UNITS["h"] // 2
+
+
+class PolicyConfig(_Strict):
+    zone: Slug
+    purpose: Purpose = PERSONALISATION
+    arms: dict[Slug, dict[str, str | int | float | bool]] = Field(min_length=2, max_length=200)
+    context: dict[Slug, Domain] = Field(default_factory=dict, max_length=6)
+    trigger: dict[str, Any] | None = None
+    reward: RewardConfig
+    learner: Literal["fixed", "thompson"] = "thompson"
+    explore: float = Field(default=0.03, ge=0, le=1)
+    holdout: float = Field(default=0.05, ge=0, le=0.5)
+    share: Share
+
+    @model_validator(mode="after")
+    def _reserved(self) -> PolicyConfig:
+        if reserved := {HOLDOUT, OTHER} & set(self.arms):
+            raise ValueError(f"the arm name {min(reserved)!r} is Tacit's own")
+        if {"arm", "reward"} & set(self.context):
+            raise ValueError("a context key cannot be called 'arm' or 'reward'")
+        return self
+
+
+class AuditConfig(_Strict):
+    policy: Slug
+    groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
+    purpose: Purpose = FAIRNESS_AUDIT
+    limit: float = Field(default=0.05, gt=0, lt=1)
+    share: Share
+
+    @model_validator(mode="after")
+    def _reserved(self) -> AuditConfig:
+        if {"arm", "reward"} & set(self.groups):
+            raise ValueError("a group cannot be called 'arm' or 'reward'")
+        return self
+
+
+class ChoicesConfig(_Strict):
+    share: Share
+
+
+class SiteConfig(_Strict):
+    privacy: PrivacyConfig
+    jurisdiction: JurisdictionConfig = JurisdictionConfig()
+    measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
+    policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
+    audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
+    consent_choices: ChoicesConfig | None = None
+
+
+class FileConfig(_Strict):
+    sites: dict[Slug, SiteConfig] = Field(min_length=1)
