@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,6 +72,7 @@ class StagedRows:
 
     columns: Mapping[str, npt.NDArray[Any]]
     withdrawn: frozenset[bytes] = frozenset()
+    names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
 
 
 class StagedSource:

@@ -7,6 +7,7 @@ message, never by position: ordered by position, removing one person would move 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -74,7 +75,25 @@ select measure, p1, p2 from people where who in (select who from kept) order by 
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    vectors: dict[int, npt.NDArray[np.int64]]
+    keyed: dict[int, dict[int, int]]
+    people: dict[int, bytes]
+
+
 def bounded_counts(
+    contributions: Columns,
+    measures: Sequence[Measure],
+    already_used: Mapping[str, npt.NDArray[Any]],
+    *,
+    start_ms: int = 0,  # noqa: ARG001
+) -> Bounded:
+    a, b = _bounded_counts(contributions, measures, already_used)
+    return Bounded(a, {m.id: {} for m in measures}, b)
+
+
+def _bounded_counts(
     contributions: Columns, measures: Sequence[Measure], already_used: Mapping[str, npt.NDArray[Any]]
 ) -> tuple[dict[int, npt.NDArray[np.int64]], dict[int, bytes]]:
     """The exact vector of every measure, and the people counted in it as packed, sorted 16-byte pseudonyms, by measure id.

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
-from privacy.models import PICO
+from privacy.models import ATTO, PICO
 from privacy.tables import epochs, refusals, spends
 from tacit.core.clock import iso
 from tacit.core.db import reading
@@ -26,6 +26,7 @@ class Spend:
     measure_id: int
     rho_pico: int
     at_ms: int
+    delta_atto: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class EpochBudget:
     ended_ms: int | None
     spends: tuple[Spend, ...]
     refusals: tuple[Refusal, ...]
+    keys_atto: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The public form; rho in its natural unit."""
@@ -62,9 +64,12 @@ class EpochBudget:
             "epoch": {"start": iso(self.start_ms), "end": iso(self.end_ms), "ended": None if self.ended_ms is None else iso(self.ended_ms)},
             "epsilon": {"promised": float(self.epsilon), "spent": float(self.epsilon_spent)},
             "delta": float(self.delta),
+            "delta_for_keys": {"promised": self.keys_atto / ATTO, "spent": sum(s.delta_atto for s in self.spends) / ATTO},
             "rho": {"promised": self.rho_pico / PICO, "spent": self.spent_pico / PICO},
             "accumulated": dict(self.accumulated),
-            "spends": [{"measure": s.measure, "rho": s.rho_pico / PICO, "at": iso(s.at_ms)} for s in self.spends],
+            "spends": [
+                {"measure": s.measure, "rho": s.rho_pico / PICO, "delta": s.delta_atto / ATTO, "at": iso(s.at_ms)} for s in self.spends
+            ],
             "refused": [{"measure": r.measure, "rho": r.wanted_pico / PICO, "reason": r.reason, "at": iso(r.at_ms)} for r in self.refusals],
         }
 
@@ -108,6 +113,7 @@ def _epoch(row: Row[Any], spent: list[Row[Any]], refused: list[Row[Any]]) -> Epo
         epsilon_spent=row.epsilon_spent,
         accumulated=json.loads(row.accumulated),
         ended_ms=row.ended_ms,
-        spends=tuple(Spend(s.measure, s.measure_id, s.rho_pico, s.at_ms) for s in spent),
+        spends=tuple(Spend(s.measure, s.measure_id, s.rho_pico, s.at_ms, s.delta_atto) for s in spent),
         refusals=tuple(Refusal(r.measure, r.measure_id, r.wanted_pico, r.reason, r.at_ms) for r in refused),
+        keys_atto=row.keys_atto,
     )

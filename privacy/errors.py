@@ -43,3 +43,19 @@ class NotCertified(Problem):
     type = "not-certified"
     title = "The noise does not cover the charge"
     default_next_step = "This is a defect in Tacit: report it. Nothing was published."
+
+
+class Overtaken(Problem):
+    """Another process published a row from the same secret state meanwhile; what was computed from it is thrown away."""
+
+    type = "overtaken"
+    title = "Another process published first"
+    default_next_step = "Nothing to do: the window is computed again from the newer state."
+
+
+class MeasuresDiffer(Problem):
+    """Releases of different definitions count different things; those of undeclared keys name only the keys that were shown."""
+
+    type = "measures-differ"
+    title = "These releases do not add up"
+    default_next_step = "Add up releases of one measure definition whose cells are declared."

@@ -3,13 +3,13 @@
 The invariant: in every epoch the reservations sum to at most the rho promised when the epoch opened, whatever the configuration says
 later and however many processes charge at once. A measure definition reserves its whole share once an epoch; each of its windows then
 costs a person the reservation divided by `windows`, and the bounding keeps a person to that many windows.
-Refusals depend on rho, shares and bounds alone.
+Where undeclared keys are published, delta is reserved in the same way. Refusals depend on rho, delta, shares and bounds alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,14 +17,22 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from privacy import accounting
 from privacy.errors import EpochEnded, EpochMismatch
-from privacy.models import Window
+from privacy.models import ATTO, Window
 from privacy.tables import charges, definitions, epochs, refusals, spends
 from tacit.core.clock import Clock
 from tacit.core.db import writing
 from tacit.core.declaration import Measure, Site
 from tacit.core.evidence import canonical
 
-BUDGET_EXHAUSTED, SHARE_TOO_SMALL = "budget_exhausted", "share_too_small"
+BUDGET_EXHAUSTED, SHARE_TOO_SMALL, DELTA_EXHAUSTED = "budget_exhausted", "share_too_small", "delta_exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one release may cost: its window's part of what the measure has reserved. Only undeclared keys use delta."""
+
+    rho_pico: int
+    delta_atto: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Epoch:
     start_ms: int
     end_ms: int
     rho_pico: int
+    keys_atto: int
 
 
 class Ledger:
@@ -45,24 +54,25 @@ class Ledger:
 
     def open_epoch(self, site: Site, epoch_ms: int) -> Epoch:
         """The epoch's promise; made now where there is none. Raises `EpochMismatch`, `EpochEnded`."""
-        rho = accounting.rho_of(site.privacy.epsilon, site.privacy.delta)
+        rho, _ = accounting.terms_of(site)
         with writing(self._engine) as connection:
             _alone(connection)
             return _open(connection, site, epoch_ms, rho)
 
-    def charge(self, site: Site, window: Window, measures: Sequence[Measure]) -> dict[int, int]:
-        """The admitted measures' ids, each with the rho in pico that its release of this window may cost.
+    def charge(self, site: Site, window: Window, measures: Sequence[Measure]) -> dict[int, Charge]:
+        """The admitted measures' ids, each with what its release of this window may cost.
 
         Safe to repeat: a charge that stands is answered again and never made twice. What does not fit is noted as refused.
         Raises `EpochMismatch`, `EpochEnded`.
         """
-        rho = accounting.rho_of(site.privacy.epsilon, site.privacy.delta)
+        rho, _ = accounting.terms_of(site)
         with writing(self._engine) as connection:
             _alone(connection)
             epoch = _open(connection, site, window.epoch_ms, rho)
             if not (epoch.start_ms <= window.start_ms < window.end_ms <= epoch.end_ms):
                 raise EpochMismatch("The window does not lie within its epoch.")
-            return _Charging(connection, epoch, window, min(epoch.rho_pico, rho), self._clock.now_ms()).admit(site, measures)
+            limit = Charge(min(epoch.rho_pico, rho), min(epoch.keys_atto, accounting.atto(site.delta_for_keys)))
+            return _Charging(connection, epoch, window, limit, self._clock.now_ms()).admit(site, measures)
 
     def end_epoch(self, site: str, epoch_ms: int) -> None:
         """Admit nothing more to an epoch. Safe to repeat."""
@@ -79,46 +89,54 @@ class _Charging:
     connection: Connection
     epoch: Epoch
     window: Window
-    limit: int
+    limit: Charge
     now_ms: int
 
-    def admit(self, site: Site, measures: Sequence[Measure]) -> dict[int, int]:
+    def admit(self, site: Site, measures: Sequence[Measure]) -> dict[int, Charge]:
         mine = (spends.c.site == site.name, spends.c.epoch_ms == self.epoch.start_ms)
-        reserved = {r.measure_id: r.rho_pico for r in self.connection.execute(select(spends).where(*mine))}
+        reserved = {r.measure_id: Charge(r.rho_pico, r.delta_atto) for r in self.connection.execute(select(spends).where(*mine))}
         here = (charges.c.site == site.name, charges.c.window_ms == self.window.start_ms)
-        charged = {r.measure_id: r.rho_pico for r in self.connection.execute(select(charges).where(*here))}
-        spent = sum(reserved.values())
-        admitted: dict[int, int] = {}
+        charged = {r.measure_id: Charge(r.rho_pico, r.delta_atto) for r in self.connection.execute(select(charges).where(*here))}
+        admitted: dict[int, Charge] = {}
         for measure in {m.id: m for m in measures}.values():
             if measure.id not in charged:
                 if measure.id not in reserved:
-                    wanted = accounting.share_of(self.limit, measure.share)
-                    if reason := self._refusal(measure, wanted, spent):
-                        self._refuse(measure, wanted, reason)
+                    wanted = self._wanted(site, measure)
+                    if reason := self._refusal(measure, wanted, _sum(reserved.values())):
+                        self._refuse(measure, wanted.rho_pico, reason)
                         continue
                     self._reserve(measure, wanted)
-                    reserved[measure.id], spent = wanted, spent + wanted
-                charged[measure.id] = accounting.per_window(measure, reserved[measure.id])
+                    reserved[measure.id] = wanted
+                charged[measure.id] = _part(measure, reserved[measure.id])
                 self._charge(measure, charged[measure.id])
             admitted[measure.id] = charged[measure.id]
-        self._note_spent(site, spent)
+        self._note_spent(site, _sum(reserved.values()).rho_pico)
         return admitted
 
-    def _refusal(self, measure: Measure, wanted: int, spent: int) -> str:
-        if accounting.plan_window(measure, accounting.per_window(measure, wanted)) is None:
-            return SHARE_TOO_SMALL
-        return BUDGET_EXHAUSTED if spent + wanted > self.limit else ""
+    def _wanted(self, site: Site, measure: Measure) -> Charge:
+        delta = accounting.atto(site.privacy.delta * measure.keys.delta_share) if measure.keys else 0
+        return Charge(accounting.share_of(self.limit.rho_pico, measure.share), delta)
 
-    def _reserve(self, measure: Measure, rho_pico: int) -> None:
+    def _refusal(self, measure: Measure, wanted: Charge, spent: Charge) -> str:
+        part = _part(measure, wanted)
+        if not accounting.affordable(measure, part.rho_pico) or (measure.keys and not part.delta_atto):
+            return SHARE_TOO_SMALL
+        if spent.delta_atto + wanted.delta_atto > self.limit.delta_atto and wanted.delta_atto:
+            return DELTA_EXHAUSTED
+        return BUDGET_EXHAUSTED if spent.rho_pico + wanted.rho_pico > self.limit.rho_pico else ""
+
+    def _reserve(self, measure: Measure, wanted: Charge) -> None:
         at = {"site": self.epoch.site, "epoch_ms": self.epoch.start_ms, "measure_id": measure.id, "measure": measure.name}
-        self.connection.execute(insert(spends).values(**at, rho_pico=rho_pico, at_ms=self.now_ms))
+        costs = {"rho_pico": wanted.rho_pico, "delta_atto": wanted.delta_atto}
+        self.connection.execute(insert(spends).values(**at, **costs, at_ms=self.now_ms))
         if self.connection.scalar(select(func.count()).where(definitions.c.measure_id == measure.id)) == 0:
             text = canonical(measure.definition).decode()
             self.connection.execute(insert(definitions).values(measure_id=measure.id, definition=text))
 
-    def _charge(self, measure: Measure, rho_pico: int) -> None:
+    def _charge(self, measure: Measure, part: Charge) -> None:
         at = {"site": self.epoch.site, "window_ms": self.window.start_ms, "measure_id": measure.id}
-        self.connection.execute(insert(charges).values(**at, rho_pico=rho_pico, state="charged", at_ms=self.now_ms))
+        costs = {"rho_pico": part.rho_pico, "delta_atto": part.delta_atto}
+        self.connection.execute(insert(charges).values(**at, **costs, state="charged", at_ms=self.now_ms))
 
     def _refuse(self, measure: Measure, wanted: int, reason: str) -> None:
         at = (refusals.c.site == self.epoch.site, refusals.c.epoch_ms == self.epoch.start_ms, refusals.c.measure_id == measure.id)
@@ -128,9 +146,9 @@ class _Charging:
 
     def _note_spent(self, site: Site, spent: int) -> None:
         key = (epochs.c.site == site.name, epochs.c.start_ms == self.epoch.start_ms)
-        row = self.connection.execute(select(epochs.c.spent_pico, epochs.c.delta).where(*key)).one()
+        row = self.connection.execute(select(epochs.c.spent_pico, epochs.c.delta, epochs.c.keys_atto).where(*key)).one()
         if row.spent_pico != spent:
-            epsilon = accounting.epsilon_of(spent, Decimal(row.delta))
+            epsilon = accounting.epsilon_of(spent, Decimal(row.delta) - Decimal(row.keys_atto) / ATTO)
             self.connection.execute(update(epochs).where(*key).values(spent_pico=spent, epsilon_spent=repr(epsilon)))
 
 
@@ -144,7 +162,8 @@ def _open(connection: Connection, site: Site, epoch_ms: int, rho: int) -> Epoch:
     if rows:
         if rows[0].ended_ms is not None:
             raise EpochEnded()
-        return Epoch(site.name, epoch_ms, end_ms, rows[0].rho_pico)
+        return Epoch(site.name, epoch_ms, end_ms, rows[0].rho_pico, rows[0].keys_atto)
+    keys = accounting.atto(site.delta_for_keys)
     connection.execute(
         insert(epochs).values(
             site=site.name,
@@ -152,13 +171,24 @@ def _open(connection: Connection, site: Site, epoch_ms: int, rho: int) -> Epoch:
             end_ms=end_ms,
             epsilon=str(terms.epsilon),
             delta=str(terms.delta),
+            keys_atto=keys,
             rho_pico=rho,
             spent_pico=0,
             epsilon_spent="0.0",
-            accumulated=json.dumps(accounting.accumulation(rho, terms.delta)),
+            accumulated=json.dumps(accounting.accumulation(rho, terms.delta - site.delta_for_keys)),
         )
     )
-    return Epoch(site.name, epoch_ms, end_ms, rho)
+    return Epoch(site.name, epoch_ms, end_ms, rho, keys)
+
+
+def _sum(several: Iterable[Charge]) -> Charge:
+    listed = list(several)
+    return Charge(sum(c.rho_pico for c in listed), sum(c.delta_atto for c in listed))
+
+
+def _part(measure: Measure, reserved: Charge) -> Charge:
+    """A window's part of a reservation."""
+    return Charge(accounting.per_window(measure, reserved.rho_pico), accounting.per_window(measure, reserved.delta_atto))
 
 
 def _alone(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
+from privacy.strategy import Strategy, spread
 from tacit.core.clock import iso
 from tacit.core.declaration import REWARD, Kind, Measure
 from tacit.core.evidence import canonical
@@ -19,6 +20,9 @@ NoisyCount = NewType("NoisyCount", int)
 
 PICO = 10**12
 """The ledger holds rho in whole units of 1e-12, so that sums are exact."""
+
+ATTO = 10**18
+"""And delta in whole units of 1e-18."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """How the noise was made: `scale` is its standard deviation on a count, `sum_scale` the one on a published sum."""
+    """How the noise was made: `scale` is its standard deviation on a count, `sum_scale` the one on a published sum.
+
+    With correlated noise these are the ones of a row, counted in contributions of the row's own window.
+    """
 
     name: str = "discrete_gaussian"
     scale: float = 0.0
@@ -42,8 +49,29 @@ class Mechanism:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """Where a release stands in a block of correlated noise. `estimate` is derived from this row and the block's earlier ones."""
+
+    strategy: Strategy
+    block: str
+    position: int
+    estimate: tuple[float, ...]
+    state: str = ""
+    """Names the secret state that the next row continues from; a random token, empty at the end of a block."""
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of an estimate, in standard deviations of a row."""
+        return spread(self.strategy, (self.position,))
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """One noisy vector for one measure and window: the counts cell by cell and, for a sum, the sums after them."""
+    """One noisy vector for one measure and window: the counts cell by cell and, for a sum, the sums after them.
+
+    With correlated noise `vector` is the block's next strategy row in units of 2^-bits, and `row` says where it stands. For undeclared
+    keys `keys` names the entries of the vector, and everything below `threshold` is suppressed.
+    """
 
     id: str
     site: str
@@ -55,19 +83,40 @@ class Release:
     published_ms: int
     usable: bool | None = None
     evidence_index: int | None = None
+    row: Row | None = None
+    keys: tuple[str, ...] | None = None
+    threshold: int | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The window's own noisy numbers, whatever the mechanism: for correlated noise the estimates."""
+        return self.vector if self.row is None else self.row.estimate
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of a count among `values`."""
+        return self.mechanism.scale * (1.0 if self.row is None else self.row.spread)
+
+    @property
+    def sum_sd(self) -> float | None:
+        """Standard deviation of a sum among `values`."""
+        return None if self.mechanism.sum_scale is None else self.mechanism.sum_scale * (1.0 if self.row is None else self.row.spread)
 
     def cells(self) -> list[dict[str, Any]]:
         """Every cell as `{by, bin, value, sd}`. A trial's cell is `by` context or group and arm, its bin the reward, `1` or `0`."""
+        if self.measure.keys is not None:
+            named = zip(self.keys or (), self.vector, strict=True)
+            return [{"by": {self.measure.keys.field: key}, "bin": "count", "value": int(value), "sd": self.sd} for key, value in named]
         trials = self.measure.kind in (Kind.POLICY, Kind.AUDIT)
         found = []
-        for by, value in zip(self.measure.all_labels, self.vector, strict=False):
+        for by, value in zip(self.measure.all_labels, self.values, strict=False):
             rest = dict(by)
             bin_ = rest.pop(REWARD.name) if trials else "count"
-            found.append({"by": rest, "bin": bin_, "value": int(value), "sd": self.mechanism.scale})
+            found.append({"by": rest, "bin": bin_, "value": value, "sd": self.sd})
         if self.measure.value is not None:
-            sums = self.vector[self.measure.cells :]
+            sums = self.values[self.measure.cells :]
             for by, value in zip(self.measure.all_labels, sums, strict=True):
-                found.append({"by": by, "bin": "sum", "value": int(value), "sd": self.mechanism.sum_scale})
+                found.append({"by": by, "bin": "sum", "value": value, "sd": self.sum_sd})
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +124,13 @@ class Release:
         mechanism: dict[str, Any] = {"name": self.mechanism.name, "scale": self.mechanism.scale, "over_time": self.mechanism.over_time}
         if self.mechanism.sum_scale is not None:
             mechanism["sum_scale"] = self.mechanism.sum_scale
+        if self.row is not None:
+            mechanism["strategy"] = self.row.strategy.to_json()
+        more: dict[str, Any] = {}
+        if self.row is not None:
+            more["row"] = {"block": self.row.block, "position": self.row.position, "values": [int(v) for v in self.vector]}
+        if self.threshold is not None:
+            more["suppressed"] = {"below": self.threshold}
         return {
             "id": self.id,
             "measure": self.measure.name,
@@ -85,7 +141,7 @@ class Release:
             "published_at": iso(self.published_ms),
             "usable": self.usable,
             "evidence": {"index": self.evidence_index},
-        }
+        } | more
 
     def digest(self) -> str:
         """SHA-256 over everything that was published, as the evidence log records it."""
@@ -98,6 +154,9 @@ class Release:
             "rho_pico": self.rho_pico,
             "vector": packed(self.vector).hex(),
             "published_ms": self.published_ms,
+            "row": [self.row.strategy.to_json(), self.row.block, self.row.position] if self.row else None,
+            "keys": list(self.keys) if self.keys is not None else None,
+            "threshold": self.threshold,
         }
         return hashlib.sha256(canonical(content)).hexdigest()
 

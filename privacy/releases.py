@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import builtins
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row as Record
 from sqlalchemy.exc import IntegrityError
 
-from privacy.errors import NotCharged
-from privacy.models import Mechanism, Release, Window, packed, unpacked
+from privacy.errors import NotCharged, Overtaken
+from privacy.models import Mechanism, Release, Row, Window, packed, unpacked
+from privacy.strategy import Strategy
 from privacy.tables import charges, closings, definitions
 from privacy.tables import releases as table
 from tacit.core.clock import Clock, SystemClock
@@ -47,7 +51,8 @@ class ReleaseStore:
     def publish(self, releases: Sequence[Release], evidence: EvidenceLog, *, window: Window | None = None) -> bool:
         """Publish all releases of a window, or none; False where the window was published before.
 
-        Every release needs a charge of the same rho (`NotCharged`). `window` is needed only where `releases` may be empty.
+        Every release needs a charge of the same rho (`NotCharged`). `window` is needed only where `releases` may be empty. Raises
+        `Overtaken` where another process published a row from the same secret state.
         """
         windows = sorted({r.window for r in releases} | ({window} if window else set()), key=lambda w: (w.site, w.start_ms))
         try:
@@ -57,6 +62,8 @@ class ReleaseStore:
         except IntegrityError:
             if any(self._is_published(w) for w in windows):
                 return False
+            if any(r.row and self._position(r.row.block) >= r.row.position for r in releases):
+                raise Overtaken() from None
             raise
         return True
 
@@ -138,6 +145,24 @@ class ReleaseStore:
         """All releases of one window."""
         return self._select(select(table).where(table.c.site == site, table.c.window_ms == window_ms).order_by(table.c.measure))
 
+    def last_row(self, site: str, measure_id: int) -> Release | None:
+        """The latest row of a measure under correlated noise."""
+        query = select(table).where(table.c.site == site, table.c.measure_id == measure_id, table.c.block.is_not(None))
+        return next(iter(self._select(query.order_by(table.c.evidence_index.desc(), table.c.position.desc()).limit(1))), None)
+
+    def rows(self, block: str) -> builtins.list[bytes]:
+        """The published rows of one block of correlated noise, packed, in order."""
+        with reading(self._engine) as connection:
+            return [bytes(v) for v in connection.scalars(select(table.c.vector).where(table.c.block == block).order_by(table.c.position))]
+
+    def block_before(self, release: Release) -> str | None:
+        """The block that the measure was in before this release's."""
+        same = (table.c.site == release.site, table.c.measure_id == release.measure.id, table.c.block.is_not(None))
+        query = select(table.c.block).where(*same, table.c.evidence_index < release.evidence_index)
+        with reading(self._engine) as connection:
+            block: str | None = connection.scalar(query.order_by(table.c.evidence_index.desc()).limit(1))
+        return block
+
     def unchecked(self, site: str) -> builtins.list[Release]:
         """Releases whose quality has not been decided, oldest first; a crash between publication and check leaves some."""
         return self._select(select(table).where(table.c.site == site, table.c.usable.is_(None)).order_by(table.c.window_ms))
@@ -158,6 +183,11 @@ class ReleaseStore:
         found = self.closing(window.site, window.start_ms)
         return found is not None and found.state in (PUBLISHED, FINISHED)
 
+    def _position(self, block: str) -> int:
+        with reading(self._engine) as connection:
+            position: int | None = connection.scalar(select(func.max(table.c.position)).where(table.c.block == block))
+        return -1 if position is None else position
+
     def _closings(self, *conditions: Any) -> builtins.list[Closing]:
         with reading(self._engine) as connection:
             rows = connection.execute(select(closings).where(*conditions).order_by(closings.c.window_ms)).all()
@@ -167,7 +197,7 @@ class ReleaseStore:
         with reading(self._engine) as connection:
             return self._releases(connection, connection.execute(query).all())
 
-    def _releases(self, connection: Connection, rows: Sequence[Row[Any]]) -> builtins.list[Release]:
+    def _releases(self, connection: Connection, rows: Sequence[Record[Any]]) -> builtins.list[Release]:
         if missing := {r.measure_id for r in rows} - self._measures.keys():
             query = select(definitions).where(definitions.c.measure_id.in_(missing))
             for found in connection.execute(query):
@@ -223,22 +253,42 @@ def _values(release: Release) -> dict[str, Any]:
         "published_ms": release.published_ms,
         "usable": release.usable,
         "evidence_index": release.evidence_index,
+        "block": release.row.block if release.row else None,
+        "position": release.row.position if release.row else None,
+        "state": release.row.state if release.row else None,
+        "strategy": canonical(release.row.strategy.to_json()).decode() if release.row else None,
+        "estimate": struct.pack(f"<{len(release.row.estimate)}d", *release.row.estimate) if release.row else None,
+        "keys": canonical(list(release.keys)).decode() if release.keys is not None else None,
+        "threshold": release.threshold,
     }
 
 
-def _release(row: Row[Any], measure: Measure) -> Release:
+def _release(row: Record[Any], measure: Measure) -> Release:
+    strategy = _strategy(row.strategy) if row.strategy else None
     return Release(
         id=row.id,
         site=row.site,
         measure=measure,
         window=Window(row.site, row.window_ms, row.window_end_ms, row.epoch_ms),
-        mechanism=Mechanism(scale=row.scale, sum_scale=row.sum_scale),
+        mechanism=Mechanism(scale=row.scale, sum_scale=row.sum_scale, over_time=strategy.over_time if strategy else "none"),
         rho_pico=row.rho_pico,
         vector=unpacked(row.vector),
         published_ms=row.published_ms,
         usable=row.usable,
         evidence_index=row.evidence_index,
+        row=Row(strategy, row.block, row.position, _doubles(row.estimate), row.state) if strategy else None,
+        keys=None if row.keys is None else tuple(json.loads(row.keys)),
+        threshold=row.threshold,
     )
+
+
+@lru_cache(maxsize=64)
+def _strategy(text: str) -> Strategy:
+    return Strategy.from_json(json.loads(text))
+
+
+def _doubles(content: bytes) -> tuple[float, ...]:
+    return struct.unpack(f"<{len(content) // 8}d", content)
 
 
 def _position(cursor: str) -> tuple[int, int]:

@@ -7,25 +7,23 @@ noise is drawn, staging is destroyed only after publication, and an epoch admits
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from privacy import accounting, noise
+from privacy.blocks import Blocks
 from privacy.bounding import bounded_counts
-from privacy.errors import EpochEnded, EpochMismatch, NotCertified, WindowNotDue
+from privacy.errors import EpochEnded, EpochMismatch, Overtaken, WindowNotDue
 from privacy.ledger import Ledger
-from privacy.models import Release, Window, noisy
-from privacy.ports import Columns, EventSource, Span
+from privacy.making import Making
+from privacy.models import Release, Window
+from privacy.ports import Columns, EventSource, SecretStore, Span
 from privacy.presence import PresenceBook
 from privacy.releases import FAILED, FAILING, FINISHED, ReleaseStore
 from tacit.core.clock import Clock
-from tacit.core.declaration import Measure, Site
+from tacit.core.declaration import Site
 from tacit.core.errors import Problem, StorageUnavailable
 from tacit.core.evidence import Entry, EvidenceLog
-from tacit.core.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class Sanitiser:
     releases: ReleaseStore
     evidence: EvidenceLog
     clock: Clock
+    secrets: SecretStore
 
     def due(self, site: str) -> list[Window]:
         """The windows to close, in the order in which `close` takes them: those left unfinished first, those without events included."""
@@ -77,41 +76,31 @@ class Sanitiser:
                 self.releases.fail(window, problem.type, self.evidence)
                 return
             made = self._made(site, window, contributions)
-            with self.source.steady(window, contributions) as steady:
+            with self.source.steady(window, contributions) as steady, suppress(Overtaken):
                 if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
                     self.releases.publish(made, self.evidence, window=window)
-            published = steady
+                    published = True
 
     def _made(self, site: Site, window: Window, contributions: Columns) -> list[Release]:
         used = self.presence.others(window, site.measures)
-        exact, people = bounded_counts(contributions, site.measures, used)
-        self.presence.record(window, people)
+        found = bounded_counts(contributions, site.measures, used, start_ms=window.start_ms)
+        self.presence.record(window, found.people)
         try:
             admitted = self.ledger.charge(site, window, site.measures)
         except EpochEnded:
             # Another process closed this window and its epoch meanwhile: what was just recorded must not outlive the epoch's key.
             self.presence.end_epoch(window.site, window.epoch_ms)
             raise
-        return [self._noisy(m, window, exact[m.id], admitted[m.id]) for m in site.measures if m.id in admitted]
-
-    def _noisy(self, measure: Measure, window: Window, exact: npt.NDArray[np.int64], rho_pico: int) -> Release:
-        plan = accounting.plan_window(measure, rho_pico)
-        if plan is None:  # the ledger admits nothing that it cannot pay noise for
-            raise NotCertified()
-        counts = exact[: measure.cells]
-        vector = noise.gaussian(counts, plan.count_scale, sensitivity=plan.count_sensitivity, rho_pico=plan.count_rho_pico)
-        if plan.sum_scale is not None:
-            centred = exact[measure.cells :]
-            sums = noise.gaussian(centred, plan.sum_scale, sensitivity=plan.sum_sensitivity, rho_pico=plan.sum_rho_pico)
-            vector += noisy(total + plan.centre * count for total, count in zip(sums, vector, strict=True))
-        now_ms = self.clock.now_ms()
-        return Release(new_id("rel", now_ms=now_ms), window.site, measure, window, plan.mechanism, rho_pico, vector, now_ms)
+        making = Making(window, self.clock.now_ms(), Blocks(self.secrets, self.releases))
+        return [making.release(m, found, admitted[m.id], contributions.names.get(m.id, {})) for m in site.measures if m.id in admitted]
 
     def _clean_up(self, site: Site, window: Window) -> None:
         closing = self.releases.closing(site.name, window.start_ms)
         if closing is None or closing.state == FINISHED:
             return
-        entries: list[Entry] = []
+        blocks = Blocks(self.secrets, self.releases)
+        blocks.clean(site.name, {m.id for m in site.measures})
+        entries = blocks.ended(self.releases.of_window(site.name, window.start_ms))
         # What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair.
         if closing.state not in (FAILING, FAILED) or closing.reason == EpochMismatch.type:
             entries += self._forget(window)

@@ -18,6 +18,8 @@ epochs = Table(
     Column("end_ms", BigInteger, nullable=False),
     Column("epsilon", Text, nullable=False),
     Column("delta", Text, nullable=False),
+    # What undeclared keys may use of delta; the conversion of rho to epsilon rests on what is left.
+    Column("keys_atto", BigInteger, nullable=False, server_default="0"),
     Column("rho_pico", BigInteger, nullable=False),
     Column("spent_pico", BigInteger, nullable=False),
     Column("epsilon_spent", Text, nullable=False),
@@ -33,6 +35,7 @@ spends = Table(
     Column("measure_id", BigInteger, primary_key=True, autoincrement=False),
     Column("measure", String(80), nullable=False),
     Column("rho_pico", BigInteger, nullable=False),
+    Column("delta_atto", BigInteger, nullable=False, server_default="0"),
     Column("at_ms", BigInteger, nullable=False),
 )
 
@@ -43,6 +46,7 @@ charges = Table(
     Column("window_ms", BigInteger, primary_key=True),
     Column("measure_id", BigInteger, primary_key=True, autoincrement=False),
     Column("rho_pico", BigInteger, nullable=False),
+    Column("delta_atto", BigInteger, nullable=False, server_default="0"),
     Column("state", String(16), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
 )
@@ -93,12 +97,23 @@ releases = Table(
     Column("sum_scale", Float(53)),
     Column("rho_pico", BigInteger, nullable=False),
     Column("vector", LargeBinary, nullable=False),
+    # Correlated noise: where the vector stands in its block, and the window's own estimates that follow from the block so far.
+    Column("block", String(40)),
+    Column("position", BigInteger),
+    Column("state", String(32)),
+    Column("strategy", Text),
+    Column("estimate", LargeBinary),
+    # Undeclared keys: the names of the vector's entries, and what a noisy count had to reach.
+    Column("keys", Text),
+    Column("threshold", BigInteger),
     Column("published_ms", BigInteger, nullable=False),
     Column("usable", Boolean),
     Column("quality", Text),
     Column("evidence_index", BigInteger),
     UniqueConstraint("site", "window_ms", "measure_id"),
     Index("ix_releases_measure", "site", "measure_id", "window_ms"),
+    # Two rows from one secret state would show a person in one row more than was paid for.
+    Index("uq_releases_block", "block", "position", unique=True),
 )
 
 presence = Table(

@@ -202,6 +202,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.scan import Scanner
+    from ingest.secrets import Secrets
     from ingest.source import StagedSource
     from privacy.ledger import Ledger
     from privacy.presence import PresenceBook
@@ -222,7 +223,15 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         declaration=declaration,
         declaration_hash=fingerprint(declaration),
         source=source,
-        sanitiser=Sanitiser(source, PresenceBook(intake.engine), Ledger(released, clock), releases, evidence, clock),
+        sanitiser=Sanitiser(
+            source,
+            PresenceBook(intake.engine),
+            Ledger(released, clock),
+            releases,
+            evidence,
+            clock,
+            Secrets(settings.custody_directory, root),
+        ),
         releases=releases,
         release_quality=quality.check,
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),

@@ -200,20 +200,22 @@ class Measure:
 
 def measure_from(definition: Mapping[str, Any]) -> Measure:
     """The measure that a stored definition describes (releases keep theirs, so that old ones stay readable)."""
-    value, bounds, keys = definition["value"], definition["bounds"], definition["keys"]
-    local = definition["local_epsilon"]
+    value, bounds, keys = definition["value"], definition["bounds"], definition.get("keys")
+    local = definition.get("local_epsilon")
     return Measure(
         site=definition["site"],
         name=definition["name"],
         kind=Kind(definition["kind"]),
         event=definition["event"],
         purpose=definition["purpose"],
-        dimensions=tuple(Dimension(d["name"], tuple(d["values"]), d["closed"], tuple(d["edges"])) for d in definition["dimensions"]),
+        dimensions=tuple(
+            Dimension(d["name"], tuple(d["values"]), d["closed"], tuple(d.get("edges", ()))) for d in definition["dimensions"]
+        ),
         share=Decimal(definition["share"]),
         bounds=Bounds(*bounds),
         value=ValueRange(*value) if value else None,
-        over_time=definition["over_time"],
-        block=definition["block"],
+        over_time=definition.get("over_time", "none"),
+        block=definition.get("block", BLOCK),
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, select
 from privacy.accounting import rho_of
 from privacy.budget import BudgetView
 from privacy.errors import EpochEnded, EpochMismatch
-from privacy.ledger import Ledger
+from privacy.ledger import Charge, Ledger
 from privacy.tables import charges, spends
 from tacit.core.db import connect, reading, released_metadata
 from tacit.core.declaration import Bounds
@@ -64,7 +64,7 @@ def test_a_charge_that_stands_is_answered_again(house: World) -> None:
     site = shop(count(share="0.5", bounds=Bounds(windows=2)))
     first = house.ledger.charge(site, window(0), site.measures)
     assert house.ledger.charge(site, window(0), site.measures) == first
-    assert first == {site.measures[0].id: int(RHO * Decimal("0.5")) // 2}
+    assert first == {site.measures[0].id: Charge(int(RHO * Decimal("0.5")) // 2)}
     assert spent(house.released) == int(RHO * Decimal("0.5"))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
+from ingest.secrets import Secrets
 from privacy import tables
 from privacy.ledger import Ledger
 from privacy.models import Window
@@ -21,9 +22,10 @@ from privacy.presence import PresenceBook
 from privacy.releases import ReleaseStore
 from privacy.service import Sanitiser
 from tacit.core.db import connect, intake_metadata, released_metadata
-from tacit.core.declaration import Bounds, Dimension, Kind, Measure, PrivacyTerms, Site, ValueRange
+from tacit.core.declaration import BLOCK, Bounds, Dimension, Kind, Measure, PrivacyTerms, Site, ValueRange
 from tacit.core.errors import Problem
 from tacit.core.evidence import Entry
+from tacit.core.rootkey import RootKey
 
 assert tables.epochs.metadata is released_metadata
 
@@ -128,7 +130,14 @@ def nobody() -> dict[str, npt.NDArray[Any]]:
 
 
 def count(
-    name: str = "pages", *, share: str = "0.5", cells: int = 3, bounds: Bounds | None = None, value: ValueRange | None = None
+    name: str = "pages",
+    *,
+    share: str = "0.5",
+    cells: int = 3,
+    bounds: Bounds | None = None,
+    value: ValueRange | None = None,
+    over_time: str = "none",
+    block: int = BLOCK,
 ) -> Measure:
     return Measure(
         site="shop",
@@ -140,6 +149,8 @@ def count(
         share=Decimal(share),
         bounds=bounds or Bounds(),
         value=value,
+        over_time=over_time,
+        block=block,
     )
 
 
@@ -157,6 +168,7 @@ class World:
     releases: ReleaseStore
     ledger: Ledger
     sanitiser: Sanitiser
+    secrets: Secrets
 
     def close_due(self, site: Site) -> None:
         for one in self.sanitiser.due(site.name):
@@ -170,5 +182,6 @@ def world(directory: Path) -> World:
     clock = FixedClock()
     source, evidence = MemorySource(clock), MemoryEvidence()
     releases, ledger = ReleaseStore(released, clock), Ledger(released, clock)
-    sanitiser = Sanitiser(source, PresenceBook(intake), ledger, releases, evidence, clock)
-    return World(intake, released, clock, source, evidence, releases, ledger, sanitiser)
+    secrets = Secrets(directory / "custody", RootKey(b"r" * 32))
+    sanitiser = Sanitiser(source, PresenceBook(intake), ledger, releases, evidence, clock, secrets)
+    return World(intake, released, clock, source, evidence, releases, ledger, sanitiser, secrets)

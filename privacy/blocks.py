@@ -1,0 +1,124 @@
+"""Blocks of correlated noise: from which secret state a window's row continues, and when a state is destroyed.
+
+A state is kept before its row is published and named by that row, so that a crash at any point leaves the published row and its state
+together, or neither. A state that is lost, a block that is full and noise that no longer fits the budget are followed by a new block.
+The invariant: no two published rows come from one state (the vault's unique index sees to it), so a person is in no row that was not
+paid for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from privacy import accounting
+from privacy.accounting import Plan
+from privacy.models import NoisyCount, Release, Row
+from privacy.ports import SecretStore
+from privacy.releases import ReleaseStore
+from privacy.strategy import Strategy, inverse
+from privacy.stream import State, advance
+from tacit.core.declaration import Measure
+from tacit.core.evidence import Entry
+from tacit.core.ids import new_id
+
+_PREFIX = "block-"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One window's place in a block, and its row before noise."""
+
+    plan: Plan
+    exact: npt.NDArray[np.int64]
+    strategy: Strategy
+    block: str
+    position: int
+    state: str
+
+    def row(self, vector: Sequence[NoisyCount], before: Sequence[bytes]) -> Row:
+        """What is published of the place: with the window's own estimates, from this noisy row and the block's earlier ones."""
+        rows = np.frombuffer(b"".join(before), dtype="<i8").reshape(len(before), len(vector))
+        weights = np.array(inverse(self.strategy)[: len(before) + 1]) / self.strategy.unit
+        estimate = weights[0] * np.array(vector, dtype=np.float64) + weights[:0:-1] @ rows
+        return Row(self.strategy, self.block, self.position, tuple(estimate.tolist()), self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Running blocks of all measures."""
+
+    store: SecretStore
+    releases: ReleaseStore
+
+    def step(self, measure: Measure, plan: Plan, exact: npt.NDArray[np.int64], *, now_ms: int) -> Step:
+        """The window's row, from the newest published state or a new block's; the state after it is kept. Raises `StorageUnavailable`."""
+        running = self._running(measure, plan)
+        if running is not None:
+            plan, place, state = running
+            strategy, block, position = place.strategy, place.block, place.position + 1
+        else:
+            if plan.strategy is None:
+                raise AssertionError("independent noise has no blocks")
+            strategy, block, position = plan.strategy, new_id("blk", now_ms=now_ms), 0
+            state = State.empty(strategy, measure.length)
+        row, after = advance(strategy, state, exact)
+        token = ""
+        if position + 1 < strategy.length:
+            token = secrets.token_hex(8)
+            self.store.keep(measure.site, _name(measure.id, position, token), after.packed())
+        return Step(plan, row, strategy, block, position, token)
+
+    def clean(self, site: str, measures: Collection[int]) -> None:
+        """Destroy every state that no next row will continue from. Safe to repeat, and at any time."""
+        for name in self.store.secrets(site, _PREFIX):
+            measure_id, position, token = _parts(name)
+            last = self.releases.last_row(site, measure_id) if measure_id in measures else None
+            newest = last.row if last else None
+            pending = measure_id in measures and (newest is None or position > newest.position)
+            if not (pending or (newest is not None and newest.state == token)):
+                self.store.destroy_secrets(site, name)
+
+    def ended(self, releases: Sequence[Release]) -> list[Entry]:
+        """Evidence of the blocks that these releases of one window ended: the full ones, and those that a new one replaces."""
+        found = []
+        for release in releases:
+            if release.row is None:
+                continue
+            if release.row.position == 0 and (before := self.releases.block_before(release)) is not None:
+                found.append(_destroyed(release, before, reason="replaced"))
+            if not release.row.state:
+                found.append(_destroyed(release, release.row.block, reason="full"))
+        return found
+
+    def _running(self, measure: Measure, plan: Plan) -> tuple[Plan, Row, State] | None:
+        """The block that goes on, if its state is there and its noise is what the budget asks for now."""
+        last = self.releases.last_row(measure.site, measure.id)
+        if last is None or last.row is None or not last.row.state:
+            return None
+        same = accounting.plan_with(measure, plan.rho_pico, last.row.strategy)
+        if same is None or same.mechanism != last.mechanism:
+            return None
+        content = self.store.secret(measure.site, _name(measure.id, last.row.position, last.row.state))
+        state = State.unpacked(content) if content is not None else None
+        if state is None or not state.fits(last.row.strategy, measure.length):
+            return None
+        return same, last.row, state
+
+
+def _name(measure_id: int, position: int, token: str) -> str:
+    return f"{_PREFIX}{measure_id}-{position}-{token}"
+
+
+def _parts(name: str) -> tuple[int, int, str]:
+    measure_id, position, token = name.removeprefix(_PREFIX).split("-")
+    return int(measure_id), int(position), token
+
+
+def _destroyed(release: Release, block: str, *, reason: str) -> Entry:
+    body = {"scope": "block", "block": block, "measure": release.measure.name, "end": release.window.end_ms, "reason": reason}
+    return Entry("key.destroyed", release.site, body)
