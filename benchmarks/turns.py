@@ -33,7 +33,8 @@ def ratios(seconds: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 def spread(value: float, around: Sequence[float]) -> str:
-    """
+    """A ratio with the least and the greatest around it, as text.
+
     >>> spread(2.0, [1.5, 2.0, 4.0])
     '2.00 x (1.50-4.00)'
     """

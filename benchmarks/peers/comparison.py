@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,21 +77,29 @@ def _lines(times: Sequence[Sequence[float]]) -> Iterator[Result]:
 def _peer(module: str, folder: Path, expected: int) -> Iterator[Contestant]:
     """A process that does the job once for every line it is sent, and ends when nothing more can come."""
     command = [str(ENVIRONMENT / "bin" / "python"), "-m", f"{__package__}.{module}", str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        asked, answers = process.stdin, process.stdout
-        assert asked is not None
-        assert answers is not None
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    asked, answers = process.stdin, process.stdout
+    assert asked is not None
+    assert answers is not None
 
-        def contestant() -> float:
-            asked.write("\n")
+    def contestant() -> float:
+        line = ""
+        with suppress(BrokenPipeError):
+            print(file=asked, flush=True)
             line = answers.readline()
-            if not line:
-                raise SystemExit(f"The peer {module} stopped without an answer.")
-            answer = json.loads(line)
-            _require_same(module, answer["cells"], answer["total"], expected)
-            return float(answer["seconds"])
+        if not line:
+            raise SystemExit(f"The peer {module} stopped without an answer.")
+        answer = json.loads(line)
+        _require_same(module, answer["cells"], answer["total"], expected)
+        return float(answer["seconds"])
 
+    try:
         yield contestant
+    finally:
+        with suppress(BrokenPipeError):
+            asked.close()
+        process.wait()
+        answers.close()
 
 
 def _require_same(name: str, cells: int, total: float, expected: int) -> None:
