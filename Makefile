@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
+PEERS := .venv-peers
 PACKAGES := tacit consent ingest privacy audit adjust dashboards
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench serve lock clean
+.PHONY: help setup demo test check bench bench-peers serve lock clean
 
 help:  ## This list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tacit needs Python 3.11 or newer; choose one with PYTHON=…"; exit 1; }
@@ -45,9 +46,19 @@ test: check  ## Everything continuous integration runs (ARGS="-k name" for a par
 bench: $(VENV)/.development  ## The benchmark table
 	@$(RUN)/python -m benchmarks $(ARGS)
 
+$(PEERS)/.installed: benchmarks/peers/requirements.lock | $(VENV)/.development
+	@test -x $(PEERS)/bin/python || { echo "Making the virtual environment in $(PEERS)"; $(PYTHON) -m venv $(PEERS); }
+	@echo "Installing the locked libraries to compare with (0.9 GB)"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/peers/requirements.lock
+	@touch $@
+
+bench-peers: $(VENV)/.development $(PEERS)/.installed  ## One close beside the same count by PipelineDP and OpenDP, in an environment of their own
+	@$(RUN)/python -m benchmarks peers
+
 lock: $(VENV)/.development  ## Renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres --group dev -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-report.json
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-report.json
