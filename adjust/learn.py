@@ -14,6 +14,7 @@ from numpy.random import Generator
 
 from adjust.cells import cell_keys
 from adjust.model import Beliefs, Floats, believe
+from adjust.observations import blocks
 from privacy.models import Release
 from tacit.core.declaration import Measure, Policy
 
@@ -66,13 +67,11 @@ def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng:
     arms = len(policy.arms)
     used = [r for r in releases if r.usable is True and r.measure.id == measure.id]
     used = sorted(used, key=lambda r: r.window.start_ms)[-max(1, NUMBERS_LIMIT // measure.cells) :]
-    if not used:
+    evidence = blocks(used, (len(keys), measure.dimensions[-2].size, 2))
+    if not evidence:
         even = [1 / arms] * arms
         return Learned(dict.fromkeys(keys, even), even, even, [None] * arms, [None] * arms, 0)
-    rows = measure.dimensions[-2].size
-    counts = np.array([r.vector[: measure.cells] for r in used], dtype=np.float64).reshape(len(used), len(keys), rows, 2)
-    scale = np.array([max(r.mechanism.scale, 1e-3) for r in used])
-    beliefs = believe(counts, scale, arms=arms)
+    beliefs = believe(evidence, arms=arms)
     if policy.learner == "fixed":
         cells, general = np.full((len(keys), arms), 1 / arms), np.full(arms, 1 / arms)
     else:
@@ -86,7 +85,7 @@ def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng:
         marginal=(share @ cells).tolist(),
         rates=np.maximum(level * (1 + beliefs.arm_effect), 0).tolist(),
         rate_sds=(level * beliefs.arm_error).tolist(),
-        windows=len(used),
+        windows=sum(len(block.rows) for block in evidence),
     )
 
 

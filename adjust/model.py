@@ -1,14 +1,16 @@
 """From noisy tables to beliefs about arms: a two-level Gaussian model (policy → arm → cell) that knows how much noise it looks at.
 
-A trial's place holds two noisy counts, without and with a reward: y0 and y1, each with independent noise of standard deviation s. At a
-working rate r the contrast (1 - r) y1 - r y0 has expectation n (rate - r) and noise variance s² ((1 - r)² + r²), and the sum
-((1 - r) y0 + r y1) / ((1 - r)² + r²) estimates the exposures n with noise that is uncorrelated with the contrast's. Rates are weighted
-least squares of contrasts on exposures over windows, so windows in which an arm was hardly shown add hardly any noise.
+A trial's place holds two noisy counts, without and with a reward: y0 and y1. At a working rate r the sum of a window's estimates
+((1 - r) y0 + r y1) / ((1 - r)² + r²) estimates the exposures n, with noise that is uncorrelated with the contrast's (1 - r) y1 - r y0.
+Rates come from the strategy rows, whose noise is independent: a row's contrast has expectation a (rate - r) and noise variance
+s² ((1 - r)² + r²), where a = sum_j c_(t-j) n_j is what the row holds of the exposures. They are weighted least squares of contrasts
+on a, so rows in which an arm was hardly shown add hardly any noise. With independent noise a row is a window.
 The invariant: means are shrunk with the full variance (people and noise); the spread that arms are sampled with is that of people alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,24 +62,44 @@ class Beliefs:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Releases whose noise belongs together: one block of correlated noise, or all windows with independent noise.
+
+    `rows` is (rows, cells, places, 2), the last axis y0, y1; places are the arms and, where there is one, the holdout after them, which
+    informs the first arm. `scale` is (rows,), the noise's standard deviation on one count of a row. `weights` is (rows, windows): how much
+    of a window is in a row; None where each row is a window. `windows` is (windows, cells, places, 2), each window's own estimates, with
+    standard deviation `spread`.
+    """
+
+    rows: Floats
+    scale: Floats
+    weights: Floats | None
+    windows: Floats
+    spread: Floats
+
+    def held(self, windows: Floats, *, power: int = 1) -> Floats:
+        """What rows hold of something in each window: (windows, …) to (rows, …)."""
+        return windows if self.weights is None else np.tensordot(self.weights**power, windows, axes=1)
+
+    def met(self, rows: Floats) -> Floats:
+        """What each window meets of something in each row: (rows, …) to (windows, …)."""
+        return rows if self.weights is None else np.tensordot(self.weights.T, rows, axes=1)
+
+
+@dataclass(frozen=True, slots=True)
 class _Evidence:
     rate: Floats
     precision: Floats
     exposures: Floats
 
 
-def believe(counts: Floats, scale: Floats, *, arms: int) -> Beliefs:
-    """Fit the model.
-
-    `counts` is (windows, cells, rows, 2), the last axis y0, y1. Rows are the arms and, where there is one, the holdout after them, which
-    informs the first arm. `scale` is (windows,), the noise's standard deviation on one count.
-    """
-    y0, y1 = counts[..., 0], counts[..., 1]
-    noise = (scale**2)[:, None, None]
-    level = np.full(counts.shape[1], float(np.clip(y1.sum() / max(counts.sum(), 1.0), 1e-3, 0.9)))
-    effect = np.zeros((counts.shape[1], arms))
+def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
+    """Fit the model to one or more blocks of the same places."""
+    windows = np.concatenate([block.windows for block in blocks])
+    level = np.full(windows.shape[1], float(np.clip(windows[..., 1].sum() / max(windows.sum(), 1.0), 1e-3, 0.9)))
+    effect = np.zeros((windows.shape[1], arms))
     for _ in range(ROUNDS):
-        found = _evidence(y0, y1, noise, _rates(level, effect))
+        found = _evidence(blocks, _rates(level, effect))
         level = _level(found, effect)
         z = found.rate / level[:, None] - 1
         u = 1 / (found.precision * level[:, None] ** 2)
@@ -105,21 +127,26 @@ def _rates(level: Floats, effect: Floats) -> Floats:
     return np.clip(level[:, None] * (1 + effect), 1e-4, 0.99)
 
 
-def _evidence(y0: Floats, y1: Floats, noise: Floats, rate: Floats) -> _Evidence:
-    """Weighted least squares over windows at the working rates; the holdout's row is added to the first arm's."""
-    arms, rows = rate.shape[1], y0.shape[2]
-    r = rate[:, [row if row < arms else 0 for row in range(rows)]]
+def _evidence(blocks: Sequence[Block], rate: Floats) -> _Evidence:
+    """Weighted least squares over rows at the working rates; the holdout's place is added to the first arm's."""
+    arms, places = rate.shape[1], blocks[0].rows.shape[2]
+    r = rate[:, [place if place < arms else 0 for place in range(places)]]
     part = (1 - r) ** 2 + r**2
-    n = _exposures(((1 - r) * y0 + r * y1) / part, noise / part)
-    variance = n * r * (1 - r) + noise * part + _TINY
-    weight = n / variance
-    numerator = _by_arm((weight * ((1 - r) * y1 - r * y0)).sum(0), arms)
-    precision = _by_arm((weight * n).sum(0), arms) + 1e-12
-    return _Evidence(rate + numerator / precision, precision, _by_arm(n.sum(0), arms))
+    sums = np.zeros((4, *r.shape))
+    for block in blocks:
+        n = _exposures(((1 - r) * block.windows[..., 0] + r * block.windows[..., 1]) / part, (block.spread**2)[:, None, None] / part)
+        held = block.held(n)
+        noise = (block.scale**2)[:, None, None] * part
+        weight = held / (noise + block.held(n * r * (1 - r), power=2) + _TINY)
+        contrast = (1 - r) * block.rows[..., 1] - r * block.rows[..., 0]
+        people = (n * r * (1 - r) * block.met(weight) ** 2).sum(0)
+        sums += ((weight * contrast).sum(0), (weight * held).sum(0), (weight**2 * noise).sum(0) + people, n.sum(0))
+    numerator, slope, variance, exposures = (_by_arm(one, arms) for one in sums)
+    return _Evidence(rate + numerator / (slope + _TINY), slope**2 / (variance + _TINY) + 1e-12, exposures)
 
 
 def _exposures(seen: Floats, variance: Floats) -> Floats:
-    """Trials in each (window, cell, row): what was seen, pulled to the cell's traffic divided evenly in so far as it is noise.
+    """Trials in each (window, cell, place): what was seen, pulled to the cell's traffic divided evenly in so far as it is noise.
 
     Allocation probabilities as a further source were tried and changed no result; without them a client may lag or be faulty.
     """
@@ -137,10 +164,10 @@ def _combine(mean: Floats, mean_variance: Floats, seen: Floats, seen_variance: F
     return combined
 
 
-def _by_arm(rows: Floats, arms: int) -> Floats:
-    """(cells, rows) to (cells, arms): people of the holdout saw the first arm."""
-    found = rows[:, :arms].copy()
-    found[:, 0] += rows[:, arms:].sum(1)
+def _by_arm(places: Floats, arms: int) -> Floats:
+    """(cells, places) to (cells, arms): people of the holdout saw the first arm."""
+    found = places[:, :arms].copy()
+    found[:, 0] += places[:, arms:].sum(1)
     return found
 
 

@@ -24,20 +24,20 @@ Floats = npt.NDArray[np.float64]
 class Rows:
     """The rows of one block, or of all windows with independent noise.
 
-    `values` is (rows, numbers), counted in contributions. `weights` is (rows, windows): how much of each window is in a row. `starts` is
-    (windows,): when each of these windows starts. `scale` is the standard deviation of the noise of a count in a row, the same in all.
+    `values` is (rows, numbers), counted in contributions. `weights` is (rows, windows): how much of each window is in a row; None where
+    each row is a window. `starts` is (windows,): when each of these windows starts. `scale` is the standard deviation of the noise of a
+    count in a row.
     """
 
     values: Floats
-    weights: Floats
+    weights: Floats | None
     starts: tuple[int | None, ...]
     scale: Floats
     """(rows,)"""
 
     def weigh(self, exposures: Floats) -> Floats:
         """(windows, …) to (rows, …): what rows hold of something that was there in each window."""
-        weighed: Floats = np.tensordot(self.weights, exposures, axes=1)
-        return weighed
+        return exposures if self.weights is None else np.tensordot(self.weights, exposures, axes=1)
 
 
 def rows(releases: Iterable[Release]) -> list[Rows]:
@@ -68,7 +68,7 @@ def rate(several: Iterable[Rows], exposures: Iterable[Floats], cell: int) -> tup
 def _alone(releases: list[Release]) -> Rows:
     values = np.array([r.vector for r in releases], dtype=np.float64)
     scale = np.array([r.mechanism.scale for r in releases])
-    return Rows(values, np.eye(len(releases)), tuple(r.window.start_ms for r in releases), scale)
+    return Rows(values, None, tuple(r.window.start_ms for r in releases), scale)
 
 
 def _block(releases: list[Release]) -> Rows:

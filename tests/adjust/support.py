@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.linalg import toeplitz
 from sqlalchemy import Connection, Engine, insert
 
 import adjust.tables
 import privacy.tables
 from adjust.bundle import Bundle, Payload, policy_entry, salt_of
-from privacy.models import Mechanism, Release, Window, noisy, packed
+from privacy.choosing import choose
+from privacy.models import Mechanism, Release, Row, Window, noisy, packed
+from privacy.strategy import coefficients
 from tacit.core.db import connect, released_metadata, writing
 from tacit.core.declaration import Declaration, Dimension, Measure, Policy, PrivacyTerms, Site, policy_measure
 from tacit.core.evidence import Entry, canonical
@@ -110,6 +113,22 @@ def draw(
             vector[cell - 1] += people[key][arm] - clicks
     vector += np.rint(generator.normal(0, scale, measure.cells)).astype(np.int64)
     return release(measure, vector.tolist(), number=number, scale=scale)
+
+
+STREAM = choose("prefix", windows=1, length=64, bits=20).strategy
+
+
+def streamed(exact: Sequence[Release], noise: Sequence[np.typing.NDArray[np.float64]], *, scale: float) -> list[Release]:
+    """Exact windows in order as rows of one block with correlated noise: `noise` is each row's, of standard deviation `scale`."""
+    assert STREAM is not None
+    weights = np.tril(toeplitz(np.array(coefficients(STREAM)[: len(exact)])))
+    rows = np.rint((weights @ np.array([r.vector for r in exact], dtype=float) + np.array(noise)) * STREAM.unit)
+    estimates = np.linalg.solve(weights, rows / STREAM.unit)
+    found = []
+    for at, (one, row, estimate) in enumerate(zip(exact, rows, estimates, strict=True)):
+        place = Row(STREAM, "blk", at, tuple(estimate.tolist()))
+        found.append(replace(one, mechanism=Mechanism(scale=scale, over_time="prefix"), vector=noisy(row.astype(int).tolist()), row=place))
+    return found
 
 
 def vault(place: Path) -> Engine:

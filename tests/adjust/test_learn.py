@@ -11,7 +11,7 @@ import pytest
 from adjust.bundle import policy_entry
 from adjust.learn import learn
 from tacit.core.declaration import Dimension, policy_measure
-from tests.adjust.support import CONTEXT, draw, policy, release
+from tests.adjust.support import CONTEXT, draw, policy, release, streamed
 
 POLICY = policy()
 MEASURE = policy_measure("newsroom", POLICY)
@@ -112,6 +112,24 @@ def test_most_of_the_lift_is_kept_beside_noise() -> None:
     lifts = {scale: np.mean([_lift(scale) for _ in range(100)]) for scale in (0.0, 5.6)}
     assert lifts[0.0] > 0.15
     assert lifts[5.6] > 0.5 * lifts[0.0]
+
+
+def test_correlated_noise_is_read_from_its_rows() -> None:
+    """The error of rates after 20 windows is that of least squares on rows (measured: 0.0038, of people 0.0020), not that of reading each
+    window's estimate as if its noise were independent (0.0100).
+
+    Over 3 arms and 80 worlds a root mean square has a relative error of 4.6 %: the bound is 9 of these above the one and below the other.
+    """
+    rng = np.random.default_rng()
+    rates = {cell: [0.05, 0.10, 0.05, 0.05] for cell in CELLS}
+    people = {cell: [200, 200, 200, 0] for cell in CELLS}
+    misses = []
+    for _ in range(80):
+        exact = [draw(MEASURE, rates, people, rng, number=t, scale=0.0) for t in range(20)]
+        found = learn(POLICY, MEASURE, streamed(exact, list(rng.normal(0, 20.0, (20, MEASURE.cells))), scale=20.0), rng=rng)
+        misses.append(np.array(found.rates) - (0.05, 0.10, 0.05))
+    assert found.windows == 20
+    assert np.sqrt(np.mean(np.square(misses))) < 0.0055
 
 
 def _lift(scale: float) -> float:
