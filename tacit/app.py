@@ -140,7 +140,7 @@ def create_app(settings: Settings) -> Endpoint:
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
-    app.include_router(privacy.api.router(services.releases, services.budget, authorise))
+    app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))

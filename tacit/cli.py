@@ -165,15 +165,27 @@ def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")]
 @app.command()
 def plan(
     file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml"),
-    people: Annotated[int, typer.Option(help="People a day to reckon with.", min=1)] = 10_000,
-    form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    people: Annotated[int, typer.Option(help="People a day to reckon with, spread evenly.", min=1)] = 10_000,
+    contributions: Annotated[float, typer.Option(help="Contributions of a person to a measure in an epoch, before bounds.", min=1)] = 1,
+    form: FormatOption = Format.TABLE,
 ) -> None:
-    """What a declaration will cost and can show, before anything is collected."""
-    from privacy.plan import plan as plan_of
-    from tacit.tables import planned, show
+    """What a declaration will cost and can show, before anything is collected.
 
-    rows = plan_of(configuration.load(file), people=people)
-    show(rows if form is Format.JSON else planned(rows), form)
+    For each measure: the noise and why it was picked, the error at this traffic, what a policy, an audit or an undeclared value needs, and
+    advice on bounds, cells, windows and shares. docs/plan.md shows how to read it.
+    """
+    from privacy.outlook import Traffic
+    from privacy.plan import plan as rows_of
+    from privacy.plan import plan_site
+    from tacit.planning import flat, show_plans
+    from tacit.tables import show
+
+    declaration = configuration.load(file)
+    if form is Format.TABLE:
+        show_plans([plan_site(site, Traffic(people, contributions)) for site in declaration.sites.values()])
+        return
+    rows = rows_of(declaration, people=people, contributions=contributions)
+    show(rows if form is Format.JSON else flat(rows), form)
 
 
 @app.command()
