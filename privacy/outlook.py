@@ -64,14 +64,17 @@ class Outlook:
         """Standard deviation of the noise in a row: `Mechanism.scale`. Infinite where nothing is released."""
         return self.plan.mechanism.scale if self.plan else math.inf
 
-    def sd(self, windows: int = 1) -> float:
-        """Standard deviation of the noise in a cell's sum over so many windows in a row; for one window `Release.sd` at a block's end."""
-        return self.sigma * reach(self.strategy, windows)
+    def sd(self, windows: int = 1, start: int | None = None) -> float:
+        """Standard deviation of the noise in a cell's sum over so many windows in a row; for one window `Release.sd` at a block's end.
 
-    def sum_sd(self, windows: int = 1) -> float | None:
+        `start` is the sum's place in a block; without it the worst one counts.
+        """
+        return self.sigma * reach(self.strategy, windows, start)
+
+    def sum_sd(self, windows: int = 1, start: int | None = None) -> float | None:
         """The same for a sum measure's sums."""
         scale = self.plan.mechanism.sum_scale if self.plan else None
-        return None if scale is None else scale * reach(self.strategy, windows)
+        return None if scale is None else scale * reach(self.strategy, windows, start)
 
     def independent_sd(self, windows: int) -> float:
         """The same for a count at the same price, if its noise were independent in every window."""
@@ -85,13 +88,15 @@ class Outlook:
         return replace(self, measure=measure, plan=plan)
 
     @property
-    def read(self) -> tuple[tuple[str, int], ...]:
-        """The sums over time that will be read, as names and numbers of windows."""
-        sums = [("epoch", self.windows)]
+    def read(self) -> tuple[tuple[str, int, int | None], ...]:
+        """The sums over time that can be read: name, number of windows, place in a block if it has one. Undeclared keys do not add up."""
+        if self.measure.keys is not None:
+            return ()
+        sums: list[tuple[str, int, int | None]] = [("epoch", self.windows, None)]
         if self.measure.over_time == "prefix":
-            sums.append(("block", self.measure.block))
+            sums.append(("block", self.measure.block, 0))
         elif self.measure.over_time != "none":
-            sums.append(("last", int(self.measure.over_time.partition(":")[2])))
+            sums.append(("last", int(self.measure.over_time.partition(":")[2]), None))
         return tuple(sums)
 
 
@@ -122,14 +127,16 @@ def each(measure: Measure, windows: int, contributions: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def reach(strategy: Strategy | None, windows: int) -> float:
+def reach(strategy: Strategy | None, windows: int, start: int | None = None) -> float:
     """Standard deviation of the sum of so many windows in a row, in standard deviations of a row.
 
     With independent noise √windows. With correlated noise it depends on where the sum lies in the blocks, whose noises are independent:
-    the worst of `PLACES` places, the end of a block among them.
+    without a `start` the worst of `PLACES` places, the end of a block among them.
     """
     if strategy is None:
         return math.sqrt(windows)
+    if start is not None:
+        return _across(strategy, start, windows)
     length, movable = strategy.length, min(windows, strategy.length)
     starts = {-math.ceil(movable * place / PLACES) % length for place in range(1, PLACES + 1)}
     return max(_across(strategy, start, windows) for start in starts)

@@ -13,8 +13,9 @@ from privacy import accounting
 from privacy.models import ATTO, PICO
 from privacy.outlook import PEOPLE, USUAL, Outlook, Traffic, outlook
 from privacy.plan_advice import advise
-from privacy.plan_needs import NORMAL_95, cell_sd, detectable, local_price, policy_needs, shown
+from privacy.plan_needs import cell_sd, detectable, local_price, policy_needs, shown
 from privacy.plan_words import exact
+from privacy.plans import NORMAL_95
 from tacit.core.declaration import Declaration, Kind, Site
 
 INDEPENDENT = "independent noise in every window leaves no secret behind; no sums over time are declared to be read"
@@ -130,15 +131,16 @@ def _noise(found: Outlook) -> dict[str, Any]:
     """Standard deviations and half-widths of a cell, and what noise is of an expected count."""
     if found.plan is None:
         return {}
-    window, epoch = found.sd(), found.sd(found.windows)
+    window = found.sd()
     noise: dict[str, Any] = {
         "sensitivity": found.plan.count_sensitivity,
         "sigma": found.sigma,
         "window_sd": window,
         "half_width_95": NORMAL_95 * window,
-        "half_width_95_epoch": NORMAL_95 * epoch,
-        "sums": [_sum(found, of, windows) for of, windows in found.read],
+        "sums": [_sum(found, *one) for one in found.read],
     }
+    if noise["sums"]:
+        noise["half_width_95_epoch"] = noise["sums"][0]["half_width_95"]
     if found.measure.cells:
         each = found.expected / found.measure.cells
         noise["expected"] = {"window": each / found.windows, "epoch": each}
@@ -153,10 +155,15 @@ def _noise(found: Outlook) -> dict[str, Any]:
     return noise
 
 
-def _sum(found: Outlook, of: str, windows: int) -> dict[str, Any]:
-    """The noise of a cell's sum over windows: over an `epoch`, a whole `block`, or the `last` windows."""
-    sd, independent, sum_sd = found.sd(windows), found.independent_sd(windows), found.sum_sd(windows)
-    line = {"of": of, "windows": windows, "sd": sd, "half_width_95": NORMAL_95 * sd, "times_less": independent / sd}
+def _sum(found: Outlook, of: str, windows: int, start: int | None) -> dict[str, Any]:
+    """The noise of a cell's sum over windows: over an `epoch`, a whole `block`, or the `last` windows.
+
+    `sd` is that of the worst place, `sd_inside` that of a sum inside a block, which is where most short ones lie.
+    """
+    sd, sum_sd, strategy = found.sd(windows, start), found.sum_sd(windows, start), found.strategy
+    inside = found.sd(windows, strategy.length - windows) if strategy and windows <= strategy.length else sd
+    times_less = found.independent_sd(windows) / inside
+    line = {"of": of, "windows": windows, "sd": sd, "sd_inside": inside, "half_width_95": NORMAL_95 * sd, "times_less": times_less}
     return line if sum_sd is None else line | {"sum_sd": sum_sd, "sum_half_width_95": NORMAL_95 * sum_sd}
 
 

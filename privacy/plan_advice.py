@@ -148,7 +148,7 @@ def _over_time(site: Site, one: Outlook) -> Iterator[Advice]:
     if better.strategy is None or gain < WORTH:
         return
     block = better.strategy.length
-    longer = cell_sd(one, block) / cell_sd(better, block)
+    longer = cell_sd(one, block) / cell_sd(better, block, 0)
     text = (
         f"Where sums over many windows are read, `over_time: prefix` makes an epoch's sum {gain:.1f} times less noisy and that of a block "
         f"of {block} windows ({span(block * site.privacy.window_ms)}) {longer:.1f} times. Its price: a single "

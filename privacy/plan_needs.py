@@ -13,6 +13,7 @@ from privacy import accounting
 from privacy.local import keep_probability, other_probability
 from privacy.outlook import Outlook
 from privacy.plan_words import exact
+from privacy.plans import NORMAL_95
 from tacit.core.declaration import Audit, Dimension, Policy
 
 NOISE_WORTH = 10
@@ -25,8 +26,6 @@ AUDIT_RATE = 0.1
 """The reward rate that detectable differences are stated for."""
 
 ALPHA, POWER = 0.05, 0.8
-NORMAL_95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
 
 _NORMAL = NormalDist()
 
@@ -111,13 +110,13 @@ def shown(found: Outlook) -> dict[str, Any] | None:
     }
 
 
-def cell_sd(found: Outlook, windows: int) -> float:
+def cell_sd(found: Outlook, windows: int, start: int | None = None) -> float:
     """Standard deviation of what is read of a cell over so many windows: the noise, and that of randomised devices where there are any.
 
     Of n reports over k cells, each kept with probability p and changed into any one other with q, a cell that has its even part is known
     with variance (n (p(1-p)/k + q(1-q)(1 - 1/k)) + s²) / (p - q)², s² the central noise.
     """
-    central, k = found.sd(windows), found.measure.cells
+    central, k = found.sd(windows, start), found.measure.cells
     if found.measure.local_epsilon is None or k < 2:
         return central
     p, q = _kept(found)

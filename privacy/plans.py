@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
@@ -17,6 +18,9 @@ from tacit.core.clock import iso
 from tacit.core.db import reading, writing
 from tacit.core.declaration import Site
 from tacit.core.evidence import canonical
+
+NORMAL_95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
 
 FORM = 1
 """Raised when what a plan says changes, so that stored ones are made anew."""
@@ -33,6 +37,29 @@ def fingerprint(site: Site) -> str:
         "audits": {a.name: [a.policy, a.limit] for a in site.audits.values()},
     }
     return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def brief(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A measure's line for tables: `{measure, noise, share, sd, window, epoch, error}`, of a cell as it is read.
+
+    `sd` is the standard deviation in one window, `window` and `epoch` are 95 % half-widths, `error` is the noise over the count expected in
+    an epoch; where the device answers at random, its randomness is in all of them. None where there is no such number.
+    """
+    line: dict[str, Any] = {"measure": row["measure"], "noise": "never released", "share": row["share"]}
+    if row["mechanism"] is None:
+        return line | dict.fromkeys(("sd", "window", "epoch", "error"))
+    local, strategy = row.get("local"), row["strategy"]
+    window, epoch = row["window_sd"], row["sums"][0]["sd"] if row["sums"] else None
+    if local:
+        window, epoch = local["window"]["sd"], local["epoch"]["sd"]
+    plain = "local" if local else "threshold" if "shown" in row else "independent"
+    return line | {
+        "noise": strategy["over_time"] if strategy else plain,
+        "sd": window,
+        "window": NORMAL_95 * window,
+        "epoch": None if epoch is None else NORMAL_95 * epoch,
+        "error": row.get("relative_error", {}).get("epoch"),
+    }
 
 
 class PlanStore:

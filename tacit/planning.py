@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from privacy.plan_needs import NORMAL_95
 from privacy.plan_words import count, percent, span
+from privacy.plans import brief
 
 WIDTH = 100
 LONGEST_NAME = 24
@@ -162,28 +162,11 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("noise", no_wrap=True)
     for row in rows:
-        numbers, errors = ["-"] * 3, row.get("relative_error")
-        if row["mechanism"]:
-            window, epoch = _sds(row)
-            numbers = [count(window), count(NORMAL_95 * window), count(NORMAL_95 * epoch)]
-        cells = f"{row['cells']:,}" if row["cells"] else "-"
-        table.add_row(row["measure"], f"{row['share']:g}", cells, *numbers, percent(errors["epoch"]) if errors else "-", _noise(row))
+        line = brief(row)
+        numbers = ["-" if line[name] is None else count(line[name]) for name in ("sd", "window", "epoch")]
+        cells, error = f"{row['cells']:,}" if row["cells"] else "-", "-" if line["error"] is None else percent(line["error"])
+        table.add_row(row["measure"], f"{row['share']:g}", cells, *numbers, error, line["noise"])
     return table
-
-
-def _sds(row: Row) -> tuple[float, float]:
-    """Of a cell as it is read: with what randomised devices add."""
-    if local := row.get("local"):
-        return local["window"]["sd"], local["epoch"]["sd"]
-    return row["window_sd"], row["sums"][0]["sd"]
-
-
-def _noise(row: Row) -> str:
-    if row["mechanism"] is None:
-        return "never released"
-    if strategy := row["strategy"]:
-        return str(strategy["over_time"])
-    return "local" if "local" in row else "threshold" if "shown" in row else "independent"
 
 
 def _say(console: Console, text: str, bullet: str = "") -> None:

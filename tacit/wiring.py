@@ -179,6 +179,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         declaration,
         releases=releases,
         budget=budget,
+        plans=plans,
         bundles=bundles,
         history=PolicyHistory(released),
         audits=audits,
