@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.log import Log
+from ingest.secrets import Secrets
 from privacy.ledger import Ledger
 from privacy.models import Release, Window
 from privacy.ports import COLUMNS, Columns, Contributions
@@ -25,6 +26,7 @@ from privacy.service import Sanitiser
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.declaration import Bounds, Dimension, Kind, Measure, PrivacyTerms, Site
+from tacit.core.rootkey import RootKey
 from tacit.migrations import upgrade
 
 ROWS, PEOPLE, CELLS, ROWS_A_PERSON = 1_000_000, 80_000, 1_000, 10
@@ -77,8 +79,9 @@ def closing(columns: dict[str, npt.NDArray[np.generic]], pages: Measure) -> Iter
         upgrade(intake, "intake")
         upgrade(released, "released")
         clock = SystemClock()
+        log, secrets = Log(released, clock), Secrets(Path(place) / "custody", RootKey(bytes(32)))
         sanitiser = Sanitiser(
-            _Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), Log(released, clock), clock
+            _Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), log, clock, secrets
         )
         starts = count(0, DAY)
 
