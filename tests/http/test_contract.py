@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import NOTICE, House, event, trial
 
-READS = ["/v1/releases", "/v1/budget", "/v1/audits", "/v1/findings", "/v1/experiments/headline"]
+READS = ["/v1/releases", "/v1/budget", "/v1/plan", "/v1/audits", "/v1/findings", "/v1/experiments/headline"]
 WRITES = ["/v1/consents", "/v1/consents/query", "/v1/consents/withdraw", "/v1/consents/history", "/v1/events", "/v1/adjust"]
 
 

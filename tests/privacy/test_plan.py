@@ -39,7 +39,7 @@ sites:
       often: {event: page, by: {zone: [hero, body]}, share: 0.05, over_time: {sliding: 7}, windows: 24, block: 48}
       terms: {event: search, keys: {field: term, delta_share: 0.123}, per_window: 4, windows: 3, share: 0.1}
       mood: {event: mood, by: {mood: [good, bad, unsure]}, local: {epsilon: 1}, per_window: 2, share: 0.1}
-      lost: {event: lost, share: 0.000000000001}
+      lost: {event: lost, windows: 24, share: 0.0000000001}
     policies:
       headline: {zone: top, arms: {a: {}, b: {}}, context: {device: [mobile]}, reward: {event: click}, share: 0.2}
     audits:
@@ -173,6 +173,8 @@ def test_the_error_at_a_traffic_is_noise_over_the_expected_count() -> None:
     )  # two windows, one contribution each
     assert found["relative_error"]["window"] == pytest.approx(found["window_sd"] / found["expected"]["window"])
     assert found["relative_error"]["epoch"] == pytest.approx(found["sums"][0]["sd"] / found["expected"]["epoch"])
+    few = count(cells=3, bounds=Bounds(windows=2, per_window=9, per_cell=2))
+    assert outlook(shop(few), few, Traffic(360, 50.0)).expected == 2 * 3 * 2  # one person: three cells twice, in two windows
     assert row("consent.choices")["expected"]["epoch"] == pytest.approx(10_000 * 3 / 9)
     longer = replace(SHOP, privacy=replace(SHOP.privacy, epoch_ms=7 * SHOP.privacy.epoch_ms))
     assert plan_site(longer)["traffic"]["people_in_epoch"] == 70_000
@@ -264,7 +266,8 @@ def test_the_spread_of_randomised_cells_is_what_a_simulation_gives(epsilon: floa
     assert p + (cells - 1) * q == pytest.approx(1)
     assert p / q == pytest.approx(math.exp(epsilon))
     measure = replace(count(cells=cells), local_epsilon=Decimal(str(epsilon)))
-    found = outlook(shop(measure, epoch_ms=86_400_000), measure, Traffic(300 * cells))
+    found = outlook(shop(measure), measure, Traffic(300 * cells * 360))  # four minutes are a 360th of a day
+    assert found.sd(found.windows) ** 2 < 0.6 * (cell_sd(found, found.windows) * (p - q)) ** 2
     own, others = np.random.default_rng().binomial([[300], [300 * (cells - 1)]], [[p], [q]], (2, 40_000))
     reports = own + others + np.random.default_rng().normal(0, found.sd(found.windows), 40_000)
     debiased = (reports - 300 * cells * q) / (p - q)

@@ -92,6 +92,12 @@ CASES = [
         (site(pages("per_window: 2")), Traffic(MANY, 8.0)),
         (site(pages("per_window: 2")), Traffic(MANY)),
     ),
+    (
+        "cap-low",
+        "measures.pages.per_window",
+        (site(pages("per_window: 2")), Traffic(MANY, 8.0)),
+        (site("pages: {event: page, share: 1}"), Traffic(MANY, 8.0)),  # there is one cell, and a person is in it once
+    ),
     ("cells-small", "measures.pages.by", (site(pages("")), Traffic(500)), (site(pages("")), Traffic(5_000))),
     (
         "over-time-prefix",
