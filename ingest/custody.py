@@ -6,10 +6,8 @@ match it means the key is lost, and the epoch admits nothing more. No key is han
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,13 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest.errors import EpochKeyDestroyed, EpochKeyLost
 from ingest.forks import reset_in_child
+from ingest.sealed import SealedFiles
 from ingest.tables import epoch_keys
 from tacit.core.clock import Clock
 from tacit.core.db import reading, writing
 from tacit.core.errors import StorageUnavailable
 from tacit.core.mac import derive
-from tacit.core.rootkey import RootKey, RootKeyUnusable, write_private
+from tacit.core.rootkey import RootKey
 
 KEY_BYTES = 32
 
@@ -32,7 +31,7 @@ class Custody:
     """Keys of all sites in one directory, shared by the processes of one host."""
 
     def __init__(self, directory: Path, engine: Engine, root: RootKey, clock: Clock) -> None:
-        self._directory, self._engine, self._root, self._clock = directory, engine, root, clock
+        self._files, self._engine, self._clock = SealedFiles(directory, root), engine, clock
         self._cache: dict[Path, bytes] = {}
         self._lock = threading.Lock()
         reset_in_child(self)
@@ -42,36 +41,36 @@ class Custody:
 
         Inside a transaction on the intake vault its `connection` must be given: a second writer would wait for the first for ever.
         """
-        path = self._path(site, f"epoch-{epoch_ms}")
+        path = self._files.path(site, _epoch(epoch_ms))
         with self._lock:
             cached = self._cached(path)
         if cached is not None:
             return cached
         if connection is not None:
             # Not cached: if that transaction is rolled back, the key was never made.
-            return self._epoch_secret(site, epoch_ms, path, connection)
+            return self._epoch_secret(site, epoch_ms, connection)
         with reading(self._engine) as looking:
             row = _row(looking, site, epoch_ms)
         if row is None:
             with writing(self._engine) as making:
-                key = self._epoch_secret(site, epoch_ms, path, making)
+                key = self._epoch_secret(site, epoch_ms, making)
         else:
-            key = self._matching(path, site, epoch_ms, row)
+            key = self._matching(site, epoch_ms, row)
         with self._lock:
             self._cache[path] = key
         return key
 
     def window_key(self, site: str, window_ms: int, *, create: bool) -> bytes | None:
         """The key that seals a window's staged rows. None where there is none and `create` is not set."""
-        path = self._path(site, f"window-{window_ms}")
+        name = _window(window_ms)
+        path = self._files.path(site, name)
         with self._lock:
             key = self._cached(path)
             if key is None:
-                name = f"{site}/{path.name}"
-                key = self._read(path, name)
+                key = self._files.read(site, name)
                 if key is None and create:
-                    self._write(path, name)
-                    key = self._read(path, name)
+                    self._files.write(site, name, secrets.token_bytes(KEY_BYTES))
+                    key = self._files.read(site, name)
                 if key is not None:
                     self._cache[path] = key
         if key is None and create:
@@ -80,7 +79,7 @@ class Custody:
 
     def destroy_window(self, site: str, window_ms: int) -> bool:
         """Destroy a window's key; whether there was one."""
-        return self._destroy(self._path(site, f"window-{window_ms}"))
+        return self._destroy(site, _window(window_ms))
 
     def destroy_epoch(self, site: str, epoch_ms: int) -> bool:
         """Destroy an epoch's key, and make sure that it never gets another; whether there was one."""
@@ -94,7 +93,7 @@ class Custody:
             elif found.destroyed_ms is None:
                 here = (epoch_keys.c.site == site, epoch_keys.c.epoch_ms == epoch_ms)
                 connection.execute(update(epoch_keys).where(*here).values(destroyed_ms=now_ms))
-        return self._destroy(self._path(site, f"epoch-{epoch_ms}"))
+        return self._destroy(site, _epoch(epoch_ms))
 
     def live_epochs(self, site: str, connection: Connection) -> list[int]:
         """The epochs of a site whose keys were made and not destroyed."""
@@ -111,13 +110,12 @@ class Custody:
         """The parent may have held the lock."""
         self._lock = threading.Lock()
 
-    def _epoch_secret(self, site: str, epoch_ms: int, path: Path, connection: Connection) -> bytes:
+    def _epoch_secret(self, site: str, epoch_ms: int, connection: Connection) -> bytes:
         row = _row(connection, site, epoch_ms)
         if row is None:
             # File first: a crash in between leaves a file without a row, which the next one adopts. No row, no use.
-            name = f"{site}/{path.name}"
-            self._write(path, name)
-            key = self._read(path, name)
+            self._files.write(site, _epoch(epoch_ms), secrets.token_bytes(KEY_BYTES))
+            key = self._files.read(site, _epoch(epoch_ms))
             if key is None:
                 raise EpochKeyLost()
             values = {"site": site, "epoch_ms": epoch_ms, "fingerprint": _fingerprint(key), "created_ms": self._clock.now_ms()}
@@ -129,19 +127,16 @@ class Custody:
                 row = _row(connection, site, epoch_ms)
         if row is None:
             raise StorageUnavailable("the epoch's key could not be recorded")
-        return self._matching(path, site, epoch_ms, row)
+        return self._matching(site, epoch_ms, row)
 
-    def _matching(self, path: Path, site: str, epoch_ms: int, row: Row[Any, Any]) -> bytes:
+    def _matching(self, site: str, epoch_ms: int, row: Row[Any, Any]) -> bytes:
         if row.destroyed_ms is not None:
-            self._destroy(path)
+            self._destroy(site, _epoch(epoch_ms))
             raise EpochKeyDestroyed()
-        key = self._read(path, f"{site}/epoch-{epoch_ms}")
+        key = self._files.read(site, _epoch(epoch_ms))
         if key is None or not secrets.compare_digest(_fingerprint(key), row.fingerprint):
             raise EpochKeyLost()
         return key
-
-    def _path(self, site: str, name: str) -> Path:
-        return self._directory / site / name
 
     def _cached(self, path: Path) -> bytes | None:
         key = self._cache.get(path)
@@ -150,43 +145,18 @@ class Custody:
             return None
         return key
 
-    def _read(self, path: Path, name: str) -> bytes | None:
-        try:
-            sealed = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageUnavailable("a key cannot be read") from error
-        try:
-            key = self._root.unwrap(name, sealed)
-        except RootKeyUnusable:
-            if any(sealed):
-                raise
-            return None  # overwritten: destroyed and about to be unlinked
-        return key
-
-    def _write(self, path: Path, name: str) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(path, self._root.wrap(name, secrets.token_bytes(KEY_BYTES)))
-        except OSError as error:
-            raise StorageUnavailable("a key cannot be kept") from error
-
-    def _destroy(self, path: Path) -> bool:
+    def _destroy(self, site: str, name: str) -> bool:
         with self._lock:
-            self._cache.pop(path, None)
-        try:
-            handle = os.open(path, os.O_WRONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            os.pwrite(handle, bytes(os.fstat(handle).st_size), 0)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        with suppress(FileNotFoundError):
-            path.unlink()
-        return True
+            self._cache.pop(self._files.path(site, name), None)
+        return self._files.destroy(site, name)
+
+
+def _epoch(epoch_ms: int) -> str:
+    return f"epoch-{epoch_ms}"
+
+
+def _window(window_ms: int) -> str:
+    return f"window-{window_ms}"
 
 
 def _row(connection: Connection, site: str, epoch_ms: int) -> Row[Any, Any] | None:

@@ -77,3 +77,23 @@ class EventSource(Protocol):
     def cut(self, site: str) -> None:
         """Close the open window now."""
         ...
+
+
+class SecretStore(Protocol):
+    """Small sealed secrets in the custody of the keys: written whole, never changed, gone for good when destroyed."""
+
+    def keep(self, site: str, name: str, content: bytes) -> None:
+        """Write a secret once. The same content again changes nothing. Raises `StorageUnavailable`, also for another content."""
+        ...
+
+    def secret(self, site: str, name: str) -> bytes | None:
+        """What was kept; None where it was never kept, was lost at a reboot or destroyed. Raises `StorageUnavailable`."""
+        ...
+
+    def destroy_secrets(self, site: str, prefix: str) -> int:
+        """Destroy every secret whose name starts with `prefix`; how many there were. Safe to repeat. Raises `StorageUnavailable`."""
+        ...
+
+    def secrets(self, site: str, prefix: str) -> list[str]:
+        """The names that start with `prefix`, in order."""
+        ...
