@@ -16,11 +16,11 @@ import numpy.typing as npt
 from privacy import accounting, noise
 from privacy.bounding import bounded_counts
 from privacy.errors import EpochEnded, EpochMismatch, NotCertified, WindowNotDue
-from privacy.ledger import Ledger
+from privacy.ledger import Epoch, Ledger
 from privacy.models import Release, Window, noisy
 from privacy.ports import Columns, EventSource, Span
 from privacy.presence import PresenceBook
-from privacy.releases import FAILED, FAILING, FINISHED, ReleaseStore
+from privacy.releases import FAILED, FAILING, FINISHED, Closing, ReleaseStore
 from tacit.core.clock import Clock
 from tacit.core.declaration import Measure, Site
 from tacit.core.errors import Problem, StorageUnavailable
@@ -57,8 +57,19 @@ class Sanitiser:
             self._require_turn(site, window)
         if closing is None or closing.state in (FAILED, FAILING):
             self._release(site, window)
-        self._clean_up(site, window)
+        self._clean_up(window)
         return self.releases.of_window(site.name, window.start_ms)
+
+    def end_epochs(self, site: str) -> None:
+        """End every epoch whose windows are all decided; afterwards nothing tells who was there. Safe to repeat; done after each window.
+
+        It goes by what the ledger promised, so an epoch ends also where the declaration has another length of epochs by now.
+        """
+        decided_ms = self.releases.last_closed(site)
+        if decided_ms is not None:
+            for epoch in self.ledger.over(site, decided_ms):
+                self._end_epoch(epoch)
+            self.source.sweep(site, decided_ms)
 
     def _require_turn(self, site: Site, window: Window) -> None:
         """Bounding looks back at earlier windows of the epoch, so a window waits for them, and for its own end."""
@@ -71,9 +82,11 @@ class Sanitiser:
             try:
                 self.ledger.open_epoch(site, window.epoch_ms)
                 contributions = self.source.contributions(window)
-            except (StorageUnavailable, EpochEnded):
+            except StorageUnavailable:
                 raise
             except Problem as problem:
+                if isinstance(problem, EpochEnded) and self.releases.closing(site.name, window.start_ms) is not None:
+                    raise  # it was decided before, and it is too late for a repair
                 self.releases.fail(window, problem.type, self.evidence)
                 return
             made = self._made(site, window, contributions)
@@ -107,16 +120,14 @@ class Sanitiser:
         now_ms = self.clock.now_ms()
         return Release(new_id("rel", now_ms=now_ms), window.site, measure, window, plan.mechanism, rho_pico, vector, now_ms)
 
-    def _clean_up(self, site: Site, window: Window) -> None:
-        closing = self.releases.closing(site.name, window.start_ms)
+    def _clean_up(self, window: Window) -> None:
+        closing = self.releases.closing(window.site, window.start_ms)
         if closing is None or closing.state == FINISHED:
             return
         entries: list[Entry] = []
-        # What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair.
-        if closing.state not in (FAILING, FAILED) or closing.reason == EpochMismatch.type:
+        if not _kept(closing):
             entries += self._forget(window)
-        if window.end_ms >= window.epoch_ms + site.privacy.epoch_ms:
-            entries += self._end_epoch(window)
+        self.end_epochs(window.site)
         self.releases.finish(window, entries, self.evidence)
 
     def _forget(self, window: Window) -> list[Entry]:
@@ -124,12 +135,19 @@ class Sanitiser:
         self.source.forget(window)
         return [_destroyed(window.site, scope="window", start=window.start_ms, end=window.end_ms)]
 
-    def _end_epoch(self, window: Window) -> list[Entry]:
-        self.ledger.end_epoch(window.site, window.epoch_ms)
-        entries = [entry for failed in self.releases.failed(window.site, window.epoch_ms) for entry in self._forget(failed)]
-        self.presence.end_epoch(window.site, window.epoch_ms)
-        self.source.end_epoch(window.site, window.epoch_ms)
-        return [*entries, _destroyed(window.site, scope="epoch", start=window.epoch_ms, end=window.end_ms)]
+    def _end_epoch(self, epoch: Epoch) -> None:
+        self.ledger.end_epoch(epoch.site, epoch.start_ms)
+        kept = [closing.window for closing in self.releases.failed(epoch.site, epoch.start_ms) if _kept(closing)]
+        entries = [entry for window in kept for entry in self._forget(window)]
+        self.presence.end_epoch(epoch.site, epoch.start_ms)
+        self.source.end_epoch(epoch.site, epoch.start_ms, epoch.end_ms)
+        entries.append(_destroyed(epoch.site, scope="epoch", start=epoch.start_ms, end=epoch.end_ms))
+        self.ledger.destroyed(epoch, entries, self.evidence)
+
+
+def _kept(closing: Closing) -> bool:
+    """What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair."""
+    return closing.state in (FAILING, FAILED) and closing.reason not in (EpochMismatch.type, EpochEnded.type)
 
 
 def _window(span: Span) -> Window:

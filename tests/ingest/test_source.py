@@ -127,8 +127,8 @@ def test_the_end_of_an_epoch_leaves_nothing_of_it(world):
     for window in world.windows():
         world.source.forget(window)
     world.clock.at_ms = START + DAY + MINUTE
-    assert world.source.end_epoch(SITE, START)
-    assert not world.source.end_epoch(SITE, START)
+    assert world.source.end_epoch(SITE, START, START + DAY)
+    assert not world.source.end_epoch(SITE, START, START + DAY)
     assert list((world.path / "custody" / SITE).iterdir()) == []
     assert list((world.path / "staging" / SITE / "seen").iterdir()) == []
     from sqlalchemy import select
@@ -150,7 +150,7 @@ def test_after_shredding_the_root_key_holder_cannot_find_a_person(world):
     copied = {(r["p1"], r["p2"]) for r in world.rows([window])}
     sealed = world.segments()[0].read_bytes()
     world.source.forget(window)
-    world.source.end_epoch(SITE, START)
+    world.source.end_epoch(SITE, START, START + DAY)
     left = b"".join(p.read_bytes() for p in world.path.rglob("*") if p.is_file())
     for p1, p2 in copied:
         assert p1.to_bytes(8, "little") not in left

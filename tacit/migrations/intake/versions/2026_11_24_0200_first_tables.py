@@ -48,6 +48,7 @@ def upgrade() -> None:
     op.create_table('epoch_keys',
     sa.Column('site', sa.String(length=64), nullable=False),
     sa.Column('epoch_ms', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('end_ms', sa.BigInteger(), nullable=False),
     sa.Column('fingerprint', sa.LargeBinary(length=16), nullable=False),
     sa.Column('created_ms', sa.BigInteger(), nullable=False),
     sa.Column('destroyed_ms', sa.BigInteger(), nullable=True),

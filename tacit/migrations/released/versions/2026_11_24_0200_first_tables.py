@@ -82,6 +82,7 @@ def upgrade() -> None:
     sa.Column('epsilon_spent', sa.Text(), nullable=False),
     sa.Column('accumulated', sa.Text(), nullable=False),
     sa.Column('ended_ms', sa.BigInteger(), nullable=True),
+    sa.Column('destroyed_ms', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('site', 'start_ms', name=op.f('pk_epochs'))
     )
     op.create_table('evidence',
