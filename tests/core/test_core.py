@@ -73,6 +73,15 @@ def test_a_dead_owners_slot_is_taken_over_after_its_lease(engine: Engine) -> Non
     assert dead.is_done("job", 1)
 
 
+def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_the_work_up(engine: Engine) -> None:
+    dead, heir = Claims(engine, owner="dead", lease_ms=100), Claims(engine, owner="heir", lease_ms=100)
+    assert dead.take("job", 1, now_ms=10_000_000)
+    assert heir.take("job", 1, now_ms=1_000)
+    assert not dead.take("job", 1, now_ms=1_050)
+    assert dead.take("job", 2, now_ms=1_090)  # hosts' clocks differ a little
+    assert not heir.take("job", 2, now_ms=1_000)
+
+
 def test_wrapped_keys_open_only_under_their_own_root_and_name() -> None:
     root = RootKey(b"r" * 32)
     wrapped = root.wrap("consent/newsroom", b"k" * 32)
