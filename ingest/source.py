@@ -22,7 +22,7 @@ from ingest.staging import Staging
 from ingest.tables import tombstones
 from ingest.windows import Window
 from tacit.core.clock import Clock
-from tacit.core.db import reading, writing
+from tacit.core.db import empty_wal, reading, writing
 from tacit.core.declaration import Declaration
 from tacit.core.logs import Log
 
@@ -80,6 +80,7 @@ class StagedSource:
     def __init__(self, staging: Staging, custody: Custody, engine: Engine, declaration: Declaration, clock: Clock) -> None:
         self._staging, self._custody, self._engine = staging, custody, engine
         self._declaration, self._clock = declaration, clock
+        self._wal_is_kept = False
 
     def closed(self, site: str, after_ms: int | None) -> list[ClosedWindow]:
         """All windows that have ended, from the one that starts at `after_ms`, oldest first, those without events included."""
@@ -133,10 +134,13 @@ class StagedSource:
         self._staging.seen.prune(site, end_ms)
         destroyed = self._custody.destroy_epoch(site, epoch_ms, end_ms)
         self._drop_tombstones(site, epoch_ms)  # after the key: until then a withdrawal may still add to them
+        self._empty_wal()
         return destroyed
 
     def sweep(self, site: str, until_ms: int) -> None:
         """End every epoch that has a key and was over by `until_ms`, also where the declaration no longer knows it. Safe to repeat."""
+        if self._wal_is_kept:
+            self._empty_wal()
         terms, window = self._declaration.sites[site].privacy, self._staging.book(site).current()
         with reading(self._engine) as connection:
             live = self._custody.live_epochs(site, connection)
@@ -155,6 +159,13 @@ class StagedSource:
     def _drop_tombstones(self, site: str, epoch_ms: int) -> None:
         with writing(self._engine) as connection:
             connection.execute(delete(tombstones).where(tombstones.c.site == site, tombstones.c.epoch_ms == epoch_ms))
+
+    def _empty_wal(self) -> None:
+        """Let go of the pages that presence and tombstones of the epoch were deleted from. A reader may put it off to a later pass."""
+        kept = not empty_wal(self._engine)
+        if kept and not self._wal_is_kept:
+            _log.warning("staging.wal_kept")
+        self._wal_is_kept = kept
 
     def _has_key(self, window: Span) -> bool:
         """Rows whose epoch key is lost count as lost too: nobody could find a person's rows in them who withdraws."""

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from tacit.core import logs, rootkey
 from tacit.core.access import Caller, KeyStore, Role
 from tacit.core.claims import Claims
-from tacit.core.db import connect, released_metadata, writing
+from tacit.core.db import connect, empty_wal, reading, released_metadata, writing
 from tacit.core.errors import Forbidden, Problem, StorageUnavailable, Unauthenticated, UnknownSite
 from tacit.core.rootkey import RootKey, RootKeyUnusable
 from tacit.core.settings import Settings
@@ -135,6 +135,28 @@ def test_a_database_that_cannot_be_written_is_a_problem_with_a_next_step(tmp_pat
     with pytest.raises(StorageUnavailable) as caught, writing(engine):
         pass
     assert "Nothing was stored" in caught.value.diagnostics()
+
+
+def test_an_emptied_write_ahead_log_holds_nothing_and_a_reader_only_puts_it_off(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    log = tmp_path / "x.db-wal"
+    with writing(engine) as connection:
+        connection.exec_driver_sql("create table secrets (secret text)")
+        connection.exec_driver_sql("insert into secrets values ('canary')")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("delete from secrets")
+    assert b"canary" in log.read_bytes()
+    with reading(engine) as connection:
+        connection.exec_driver_sql("select * from secrets").all()
+        assert not empty_wal(engine)
+    assert empty_wal(engine)
+    assert log.read_bytes() == b""
+    assert b"canary" not in (tmp_path / "x.db").read_bytes()
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 30_000
+    engine.dispose()
+    with pytest.raises(StorageUnavailable):
+        empty_wal(connect(f"sqlite:///{tmp_path / 'absent' / 'x.db'}"))
 
 
 def _all_problems(base: type[Problem]) -> set[type[Problem]]:

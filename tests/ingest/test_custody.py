@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import stat
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ingest.custody import Custody
 from ingest.errors import EpochKeyDestroyed, EpochKeyLost
-from tacit.core.db import writing
+from tacit.core.db import connect, intake_metadata, writing
 from tacit.core.rootkey import RootKey, RootKeyUnusable
-from tests.ingest.world import DAY, SITE, START, World
+from tests.ingest.world import DAY, SITE, START, FixedClock, World
 
 END = START + DAY
 
@@ -114,3 +116,24 @@ def test_an_epoch_that_overlaps_one_of_another_length_gets_no_key(world):
     assert world.custody.epoch_secret(SITE, START - half, START)
     assert world.custody.epoch_secret(SITE, END, END + 5 * DAY)
     assert world.custody.epoch_secret("other", START + half, END + half)
+
+
+def test_of_two_lengths_that_start_at_once_one_gets_the_key_on_postgres_too(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a container without XDG_RUNTIME_DIR makes the server's package warn at import
+        from tests import postgres
+    with postgres.server(tmp_path) as url:
+        engine = connect(postgres.empty_database(url, "custody"))
+        intake_metadata.create_all(engine)
+        custody = Custody(tmp_path / "custody", engine, RootKey(b"r" * 32), FixedClock())
+
+        def make(span: tuple[int, int]) -> bool:
+            try:
+                return bool(custody.epoch_secret(SITE, *span))
+            except EpochKeyLost:
+                return False
+
+        spans = [(START + i * 1000, END + i * 1000) for i in range(6)]
+        with ThreadPoolExecutor(6) as threads:
+            assert sum(threads.map(make, spans)) == 1
+        engine.dispose()
