@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Engine, delete, or_, select, text
 
+from ingest import spelling
 from ingest.custody import Custody
 from ingest.errors import EpochKeyLost, StagingCorrupt
 from ingest.rows import FIELDS
@@ -72,6 +73,8 @@ class StagedRows:
 
     columns: Mapping[str, npt.NDArray[Any]]
     withdrawn: frozenset[bytes] = frozenset()
+    names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    """The texts that stand behind the numbers of undeclared values, by measure and number."""
 
 
 class StagedSource:
@@ -96,10 +99,11 @@ class StagedSource:
             withdrawn = _withdrawn(window, connection)
         if len(rows) and not self._has_key(window):
             rows = rows[:0]
+        rows, names = _apart(rows)
         if len(rows):
             rows = rows[~self._seen(window, rows)]
             rows = rows[~_rows_of(withdrawn, rows["p1"], rows["p2"])]
-        return StagedRows({name: np.ascontiguousarray(rows[name]) for name, _ in FIELDS}, withdrawn)
+        return StagedRows({name: np.ascontiguousarray(rows[name]) for name, _ in FIELDS}, withdrawn, names)
 
     @contextmanager
     def steady(self, window: Span, rows: Rows) -> Iterator[bool]:
@@ -120,7 +124,8 @@ class StagedSource:
 
         site, start_ms = window.site, window.start_ms
         try:
-            messages = np.unique(self._staging.read(site, Window(start_ms, window.end_ms))["m"]).tobytes()
+            rows, _ = _apart(self._staging.read(site, Window(start_ms, window.end_ms)))
+            messages = np.unique(rows["m"]).tobytes()
         except StagingCorrupt:
             messages = b""
         self._staging.seen.record(site, start_ms, messages)
@@ -162,6 +167,14 @@ class StagedSource:
                 found |= np.isin(rows["m"], np.frombuffer(b"".join(batch), dtype="<u8"))
                 batch = []
         return found
+
+
+def _apart(rows: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.void], Mapping[int, Mapping[int, str]]]:
+    """The rows that count, and what the others spell."""
+    spelled = rows["measure"] < 0
+    if not spelled.any():
+        return rows, {}
+    return rows[~spelled], spelling.read(rows[spelled].tobytes())
 
 
 def _withdrawn(window: Span, connection: Connection) -> frozenset[bytes]:

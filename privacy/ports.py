@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,8 @@ class Contributions:
     """The rows of one window, column by column. People who withdrew and messages seen in earlier windows are left out already."""
 
     columns: Mapping[str, npt.NDArray[Any]]
+    names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    """As `Columns.names`."""
 
     @classmethod
     def of_rows(cls, rows: npt.NDArray[Any]) -> Contributions:
@@ -49,6 +51,14 @@ class Columns(Protocol):
 
     @property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
+    @property
+    def names(self) -> Mapping[int, Mapping[int, str]]:
+        """The text behind the number of an undeclared value, by measure id and number.
+
+        Such a row's number, unsigned in 64 bits, has `cell` as its low half and the bits of `value` as its high half. A number may be
+        without a text, a text without a row.
+        """
+        ...
 
 
 class EventSource(Protocol):
