@@ -21,7 +21,7 @@ TICK_SECONDS = 0.5
 EVIDENCE_BATCH = 1_000
 
 EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held", "plan.made")
-STEPS = ("close", "check", "learn", "scan", "plan", "consent")
+STEPS = ("end", "close", "check", "learn", "scan", "plan", "consent")
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
 
@@ -51,7 +51,14 @@ class Worker:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
         done = Done()
         for site in self._services.declaration.sites.values():
-            steps = {"close": self._close, "check": self._check, "learn": self._learn, "scan": self._scan, "plan": self._plan}
+            steps = {
+                "end": self._end,
+                "close": self._close,
+                "check": self._check,
+                "learn": self._learn,
+                "scan": self._scan,
+                "plan": self._plan,
+            }
             for name, step in steps.items():
                 try:
                     step(site, done)
@@ -72,6 +79,10 @@ class Worker:
             self.once()
             stop.wait(TICK_SECONDS)
         log.info("worker.stopped")
+
+    def _end(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """End the epochs that are over. Closing a window does so too; this finishes what a crash or a change of the declaration left."""
+        self._services.sanitiser.end_epochs(site.name)
 
     def _close(self, site: Site, done: Done) -> None:
         services = self._services

@@ -100,10 +100,11 @@ def test_the_limits_themselves_are_allowed(world):
 def test_one_bad_event_costs_only_itself(world):
     world.grant("ada")
     raw = json.dumps(world.event("1")).encode()
-    body = b'{"events": [' + b", ".join([raw, b'{"id": "\xff"}', b"[" * 500 + b"]" * 500, raw.replace(b'"1"', b'"2"')]) + b'], "sentAt": 1}'
+    bad = [b'{"id": "\xff"}', b"[" * 500 + b"]" * 500, raw.replace(b'"ada"', b'"\\ud800"'), b"[" * 1_500 + b"]" * 1_500]
+    body = b'{"events": [' + b", ".join([raw, *bad, raw.replace(b'"1"', b'"2"')]) + b'], "sentAt": 1}'
     answer = json.loads(world.door.accept(SITE, body, gpc=False))
     assert answer["accepted"] == 2
-    assert answer["rejected"] == [{"index": 1, "code": "malformed"}, {"index": 2, "code": "malformed"}]
+    assert answer["rejected"] == [{"index": i, "code": "malformed"} for i in range(1, 5)]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"events": 5}', b'{"events": [', b"\xff", b"[" * 100_000])
@@ -166,7 +167,7 @@ def test_a_trial_counts_under_each_purpose_by_its_own_consent_and_groups_stay_wi
     found = world.labelled()
     assert [c for n, c, _ in found if n == "policy.headline"] == [("mobile", "day", "larger", "1")] * 2
     assert [c for n, c, _ in found if n == "audit.by_age"] == [("old", "larger", "1")] * 2
-    secret = world.custody.epoch_secret(SITE, START)
+    secret = world.custody.epoch_secret(SITE, START, START + DAY)
     people = {(r["p1"].to_bytes(8, "little") + r["p2"].to_bytes(8, "little")): r["measure"] for r in world.rows()}
     by_name = {m.name: m for m in DECLARATION.sites[SITE].measures}
     expected = {person(secret, "personalisation", "user", s): by_name["policy.headline"].id for s in ("both", "policy")}
