@@ -14,8 +14,7 @@ from privacy.models import ATTO, PICO
 from privacy.outlook import PEOPLE, USUAL, Outlook, Traffic, outlook
 from privacy.plan_advice import advise
 from privacy.plan_needs import cell_sd, detectable, local_price, policy_needs, shown
-from privacy.plan_words import exact
-from privacy.plans import NORMAL_95
+from privacy.plan_words import NORMAL_95, exact
 from tacit.core.declaration import Declaration, Kind, Site
 
 INDEPENDENT = "independent noise in every window leaves no secret behind; no sums over time are declared to be read"

@@ -12,8 +12,7 @@ from typing import Any
 from privacy import accounting
 from privacy.local import keep_probability, other_probability
 from privacy.outlook import Outlook
-from privacy.plan_words import exact
-from privacy.plans import NORMAL_95
+from privacy.plan_words import NORMAL_95, exact
 from tacit.core.declaration import Audit, Dimension, Policy
 
 NOISE_WORTH = 10

@@ -8,6 +8,9 @@ from typing import Any
 Advice = dict[str, Any]
 """`{code, measure, path, text}`; `measure` is None for the site's own."""
 
+NORMAL_95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
+
 
 def advice(code: str, path: str, text: str, *, measure: str | None = None) -> Advice:
     """One line of advice; `path` is below the site."""

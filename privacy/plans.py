@@ -13,14 +13,12 @@ from typing import Any
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from privacy.plan_words import NORMAL_95
 from privacy.tables import plans
 from tacit.core.clock import iso
 from tacit.core.db import reading, writing
 from tacit.core.declaration import Site
 from tacit.core.evidence import canonical
-
-NORMAL_95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
 
 FORM = 1
 """Raised when what a plan says changes, so that stored ones are made anew."""

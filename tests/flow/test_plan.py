@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ def test_a_plan_that_somebody_else_has_saved_is_left_alone(house: House) -> None
     assert store.latest("newsroom") == {"n": 3, "sha256": "b" * 64, "planned_at": "1970-01-01T00:00:00.002Z"}
 
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "plan.md"
+
 LONG = """
 sites:
   shop:
@@ -166,6 +169,21 @@ def test_help_names_what_can_be_assumed() -> None:
     shown = tacit("plan", "--help")
     for said in ("--people", "--contributions", "--format", "before anything is collected", "docs/plan.md"):
         assert said in shown
+
+
+def test_the_worked_example_in_the_documentation_is_what_is_printed(tmp_path: Path) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    declared, printed = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[0] for kind in ("yaml", "text"))
+    (tmp_path / "shop.yaml").write_text(declared)
+    shown = tacit("plan", str(tmp_path / "shop.yaml"), "--people", "200000")
+    assert [line.rstrip() for line in shown.strip().splitlines()] == printed.strip().splitlines()
+
+
+def test_every_code_of_advice_is_explained() -> None:
+    source = (DOCUMENT.parents[1] / "privacy" / "plan_advice.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
+    assert len(codes) == 11
+    assert codes == set(re.findall(r"^\| `([a-z]+(?:-[a-z]+)+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def test_a_line_for_tables_is_about_a_cell_as_it_is_read() -> None:
