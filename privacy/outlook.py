@@ -81,6 +81,17 @@ class Outlook:
         plain = accounting.plan_with(self.measure, accounting.per_window(self.measure, self.rho_pico), None)
         return plain.count_scale * math.sqrt(windows) if plain else math.inf
 
+    @property
+    def horizon(self) -> int:
+        """Windows after which the noise of a growing sum weighs least: an epoch's, or a longer block's of correlated noise."""
+        return max(self.windows, self.strategy.length) if self.strategy else self.windows
+
+    @property
+    def horizon_sd(self) -> float:
+        """Standard deviation of the noise in a cell's sum over so many windows, from the beginning of a block where they fill one."""
+        whole = self.strategy is not None and self.horizon == self.strategy.length
+        return self.sd(self.horizon, 0 if whole else None)
+
     def instead(self, **changes: object) -> Outlook:
         """The same share and traffic under a measure that is declared otherwise, for comparisons."""
         measure = replace(self.measure, **changes)  # type: ignore[arg-type]  # the named fields of a measure

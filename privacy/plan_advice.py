@@ -173,21 +173,22 @@ def _several_windows(one: Outlook) -> Iterator[Advice]:
 
 
 def _learning(site: Site, one: Outlook, traffic: Traffic) -> Iterator[Advice]:
-    """A policy in whose cells noise outweighs the rewards that can be expected."""
+    """A policy in whose cells noise outweighs the rewards that can be expected, in an epoch or in a whole block."""
     if one.measure.kind is not Kind.POLICY:
         return
     rate = BASE_RATES[-1]
-    needs = policy_needs(one, site.policies.get(one.measure.subject_of), traffic.people_in_epoch(site))
-    factor = needs["noise_factor"][str(rate)]
+    needs = policy_needs(one, site.policies.get(one.measure.subject_of), traffic.people_in_epoch(site))["horizon"]
+    factor, people = needs["noise_factor"][str(rate)], needs["people_per_epoch"][str(rate)]
     if factor <= 2:
         return
     context = one.measure.dimensions[:-2]
     fine = math.floor(math.prod(d.size for d in context) / (factor - 1))
     remedy = f"{_merge(context, fine, 'enough')} Or" if fine >= 1 else "Even one cell of context would have too few. It takes"
+    longer, time = "" if one.strategy else " longer windows,", span(one.horizon * site.privacy.window_ms)
     text = (
-        f"At this traffic and a reward rate of {percent(rate)} noise outweighs an epoch's rewards in each cell and arm: learning takes "
-        f"{count(factor)} times the data. {remedy} fewer arms, longer windows, a larger share, or "
-        f"{count(needs['people_per_epoch'][str(rate)])} people an epoch for a cost below 10 %."
+        f"At this traffic and a reward rate of {percent(rate)} noise outweighs the rewards of {time} in each cell and arm: learning takes "
+        f"{count(factor)} times the data. {remedy} fewer arms,{longer} a larger share, or {count(people)} people an epoch for a cost below "
+        "10 %."
     )
     yield _about(one, "policy-cannot-learn", "context" if context else "", text)
 
@@ -204,7 +205,7 @@ def _detecting(site: Site, one: Outlook, traffic: Traffic) -> Iterator[Advice]:
         gap = 100 * min(seen["difference"][slowest], 1)
         text = (
             f"One epoch shows a difference by `{slowest}` of {gap:.0f} points at best; to tell the limit of {100 * audit.limit:g} takes "
-            f"about {epochs[slowest]:,} epochs. Fewer groups, longer windows or a larger share shorten that."
+            f"about {epochs[slowest]:,} epochs. Fewer groups or arms or a larger share shorten that."
         )
         yield _about(one, "audit-cannot-detect", "groups", text)
 

@@ -38,20 +38,28 @@ def split(dimensions: tuple[Dimension, ...]) -> tuple[int, int]:
 def policy_needs(found: Outlook, policy: Policy | None, people: float) -> dict[str, Any]:
     """Rewards in one cell and arm above which noise costs less than 10 % more data, and the people an epoch that bring them.
 
-    Noise of variance V in a count of r rewards costs a factor 1 + V / r in data. V is that of an epoch's sum; a learner that reads the
-    rows themselves has less. People are spread evenly over cells and arms, the holdout apart.
+    Noise of variance V in a count of r rewards costs a factor 1 + V / r in data. V is that of an epoch's sum; `horizon` has the same for
+    the sum over a whole block of correlated noise, where that is longer. A learner that reads the rows themselves has less noise than
+    either. People are spread evenly over cells and arms, the holdout apart.
     """
     contexts, arms = split(found.measure.dimensions)
     treated = 1 - (policy.holdout if policy else 0.0)
     arms -= 1 if policy and policy.holdout else 0
-    window, epoch = found.sd() ** 2, found.sd(found.windows) ** 2
     places = contexts * arms / treated if treated else math.inf
+    epoch, longer, epochs = found.sd(found.windows) ** 2, found.horizon_sd**2, found.horizon / found.windows
+
+    def over(variance: float, epochs: float) -> dict[str, Any]:
+        return {
+            "people_per_epoch": {str(rate): math.ceil(NOISE_WORTH * variance / epochs / rate * places) for rate in BASE_RATES},
+            "noise_factor": {str(rate): 1 + variance / (people * epochs * rate / places) for rate in BASE_RATES},
+        }
+
     return {
         "variance_per_cell_and_epoch": epoch,
-        "rewards_per_cell_and_window": math.ceil(NOISE_WORTH * window),
+        "rewards_per_cell_and_window": math.ceil(NOISE_WORTH * found.sd() ** 2),
         "rewards_per_cell_and_epoch": math.ceil(NOISE_WORTH * epoch),
-        "people_per_epoch": {str(rate): math.ceil(NOISE_WORTH * epoch / rate * places) for rate in BASE_RATES},
-        "noise_factor": {str(rate): 1 + epoch / (people * rate / places) for rate in BASE_RATES},
+        **over(epoch, 1),
+        "horizon": {"windows": found.horizon, "variance_per_cell": longer} | over(longer, epochs),
     }
 
 
@@ -71,27 +79,38 @@ def detectable(found: Outlook, audit: Audit | None, policy: Policy | None, peopl
     Four times in five, at a level that is corrected for all comparisons of the scan (Holm's first step). Groups are of average size. A rate
     y/n with noise of variance v in both bins has variance p(1-p)/n + v((1-p)² + p²)/n². `epochs_to_limit`: epochs until it is the limit.
     """
-    *groups, _, _ = found.measure.dimensions
+    groups = [d for d in found.measure.dimensions[:-2] if len(d.values) > 1]
     tests = comparisons(found, bool(policy and policy.holdout))
     critical = _NORMAL.inv_cdf(1 - ALPHA / (2 * max(tests, 1))) + _NORMAL.inv_cdf(POWER)
-    noise = found.sd(found.windows) ** 2 * ((1 - AUDIT_RATE) ** 2 + AUDIT_RATE**2)
-    difference: dict[str, float] = {}
-    for group in groups:
-        cells, others = found.measure.cells // 2 // group.size, len(group.values) - 1
-        if not others:
-            continue
-        variance = 0.0
-        for times in (1, others):
-            part = times * people / group.size
-            variance += AUDIT_RATE * (1 - AUDIT_RATE) / part + noise * cells * times / part**2
-        difference[group.name] = critical * math.sqrt(variance)
+    difference = {group.name: critical * _error(found, group, people, 1) for group in groups}
     shows: dict[str, Any] = {"people": people, "reward_rate": AUDIT_RATE, "comparisons": tests, "power": POWER, "difference": difference}
     if audit is None:
         return shows
-    return shows | {
-        "limit": audit.limit,
-        "epochs_to_limit": {name: math.ceil((gap / audit.limit) ** 2) for name, gap in difference.items()},
-    }
+    limit = audit.limit / critical
+    return shows | {"limit": audit.limit, "epochs_to_limit": {group.name: _epochs(found, group, people, limit) for group in groups}}
+
+
+def _error(found: Outlook, group: Dimension, people: float, epochs: int) -> float:
+    """Standard error of a group's difference after so many epochs, each with other people. The `other` cell is compared with nobody."""
+    cells, others = found.measure.cells // 2 // group.size, len(group.values) - 1
+    noise = found.sd(found.windows * epochs) ** 2 * ((1 - AUDIT_RATE) ** 2 + AUDIT_RATE**2)
+    variance = 0.0
+    for times in (1, others):
+        part = times * epochs * people / group.size
+        variance += AUDIT_RATE * (1 - AUDIT_RATE) / part + noise * cells * times / part**2
+    return math.sqrt(variance)
+
+
+def _epochs(found: Outlook, group: Dimension, people: float, limit: float) -> int:
+    """The least number of epochs whose standard error is at most the limit."""
+    high = 1
+    while _error(found, group, people, high) > limit:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _error(found, group, people, middle) <= limit else (middle, high)
+    return high
 
 
 def shown(found: Outlook) -> dict[str, Any] | None:

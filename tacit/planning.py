@@ -122,10 +122,9 @@ def _mechanism_of(row: Row) -> str:
     if strategy is None:
         return f"{row['why']}."
     kept = strategy["remembers"]
-    vectors = f"{kept['vectors']} vector" + ("" if kept["vectors"] == 1 else "s")
     return (
-        f"{row['why']}; noise is correlated in blocks of {strategy['block_windows']:,} windows ({span(strategy['block_ms'])}), for which "
-        f"{vectors} of together {kept['numbers']:,} secret numbers are kept."
+        f"{row['why']}; {kept['numbers']:,} secret numbers are kept until a block of {strategy['block_windows']:,} windows "
+        f"({span(strategy['block_ms'])}) ends."
     )
 
 
@@ -133,10 +132,11 @@ def _learns(needs: Mapping[str, Any]) -> str:
     people = " or ".join(
         f"{number:,} people at a reward rate of {percent(float(rate))}" for rate, number in needs["people_per_epoch"].items()
     )
-    factors = " or ".join(count(factor) for factor in needs["noise_factor"].values())
+    factors, later = (" or ".join(map(count, over["noise_factor"].values())) for over in (needs, needs["horizon"]))
+    block = "" if factors == later else f", and over a whole block {later} times"
     return (
         f"{needs['rewards_per_cell_and_epoch']:,} rewards a cell and epoch for noise under 10 %: {people}. At this traffic noise costs "
-        f"{factors} times the data."
+        f"{factors} times the data of an epoch{block}."
     )
 
 

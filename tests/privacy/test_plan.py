@@ -180,25 +180,36 @@ def test_the_error_at_a_traffic_is_noise_over_the_expected_count() -> None:
     assert plan_site(longer)["traffic"]["people_in_epoch"] == 70_000
 
 
-def test_noise_costs_a_policy_under_ten_per_cent_from_the_stated_people_on() -> None:
-    needs = row("policy.headline")["needs"]
+def policy_row(over_time: str, people: int = 10_000) -> dict:
+    site = replace(SHOP, measures=(replace(SHOP.policy_measure("headline"), over_time=over_time, block=240),))
+    (found,) = plan_site(site, Traffic(people))["measures"]
+    return found
+
+
+@pytest.mark.parametrize("over_time", ["none", "prefix"])
+def test_noise_costs_a_policy_under_ten_per_cent_from_the_stated_people_on(over_time: str) -> None:
+    found = policy_row(over_time)
+    needs = found["needs"]
     variance = needs["variance_per_cell_and_epoch"]
-    assert variance == pytest.approx(24 * row("policy.headline")["sigma"] ** 2)
+    assert variance == pytest.approx(found["sums"][0]["sd"] ** 2)
     assert needs["rewards_per_cell_and_epoch"] == math.ceil(10 * variance)
+    assert needs["rewards_per_cell_and_window"] == math.ceil(10 * found["window_sd"] ** 2)
     for rate, people in needs["people_per_epoch"].items():
         rewards = people * 0.95 * float(rate) / (2 * 2)  # 5 % holdout, two cells of context, two arms
         assert 1 + variance / rewards == pytest.approx(1.1)
-        assert row("policy.headline", people=people)["needs"]["noise_factor"][rate] == pytest.approx(1.1)
+        assert policy_row(over_time, people)["needs"]["noise_factor"][rate] == pytest.approx(1.1, abs=1e-4)
 
 
-def test_a_policy_under_correlated_noise_needs_what_its_strategy_leaves() -> None:
-    measure = replace(SHOP.policy_measure("headline"), over_time="prefix", block=48)
-    site = replace(SHOP, measures=(measure,))
-    (found,) = plan_site(site)["measures"]
-    plain = row("policy.headline")
-    assert found["strategy"] is not None
-    assert found["needs"]["variance_per_cell_and_epoch"] == pytest.approx((found["sigma"] * reach(strategy_of("prefix", 48), 24)) ** 2)
-    assert found["needs"]["rewards_per_cell_and_epoch"] < plain["needs"]["rewards_per_cell_and_epoch"]
+def test_over_a_block_of_correlated_noise_a_policy_learns_from_what_the_block_leaves() -> None:
+    plain, better = policy_row("none"), policy_row("prefix")
+    assert plain["needs"]["horizon"]["windows"] == 24
+    assert plain["needs"]["horizon"]["noise_factor"] == plain["needs"]["noise_factor"]
+    horizon = better["needs"]["horizon"]
+    assert horizon["windows"] == 240
+    assert horizon["variance_per_cell"] == pytest.approx((better["sigma"] * spread(strategy_of("prefix", 240), range(240))) ** 2)
+    for rate, people in horizon["people_per_epoch"].items():
+        assert policy_row("prefix", people)["needs"]["horizon"]["noise_factor"][rate] == pytest.approx(1.1, abs=1e-4)
+        assert horizon["noise_factor"][rate] < better["needs"]["noise_factor"][rate] < plain["needs"]["noise_factor"][rate]
 
 
 @pytest.mark.parametrize(
@@ -215,20 +226,27 @@ def test_the_detectable_difference_is_the_scans_own_for_a_table_of_even_people(g
     declaration = parse(
         "sites: {shop: {privacy: {epsilon: 1, delta: 1.0e-6, window: 1h}, "
         f"policies: {{headline: {{zone: top, arms: {arms}, holdout: {holdout}, reward: {{event: click}}, share: 0.5}}}}, "
-        f"audits: {{by: {{policy: headline, groups: {groups}, limit: 0.02, share: 0.5}}}}}}}}"
+        f"audits: {{by: {{policy: headline, groups: {groups}, limit: 0.002, share: 0.5}}}}}}}}"
     )
     site = declaration.sites["shop"]
     measure = site.measures[1]
     places = measure.cells // 2
     people = 10 * places * 100_000
     detects = next(r for r in plan(declaration, people=people) if r["kind"] == "audit")["detects"]
-    values = tuple(100_000 if labels["reward"] == "1" else 900_000 for labels in measure.all_labels)
     found = outlook(site, measure, Traffic(people))
-    scanned = infer(NoisyTable(measure, values, found.sd(found.windows) ** 2, 24), 0.02)
-    compared = {c.dimension: c.detectable for c in scanned.comparisons if c.statistic == "reward" and c.detectable}
-    assert detects["difference"] == pytest.approx(compared)
-    assert detects["limit"] == 0.02
-    assert detects["epochs_to_limit"] == {name: math.ceil((gap / 0.02) ** 2) for name, gap in detects["difference"].items()}
+
+    def scanned(epochs: int, per_place: int = 1_000_000) -> dict[str, float]:
+        values = tuple(per_place * epochs * (0.1 if labels["reward"] == "1" else 0.9) for labels in measure.all_labels)
+        table = NoisyTable(measure, values, found.sd(found.windows * epochs) ** 2, 24 * epochs)
+        return {c.dimension: c.detectable for c in infer(table, 0.02).comparisons if c.statistic == "reward" and c.detectable}
+
+    assert detects["difference"] == pytest.approx(scanned(1))
+    few = 2_000
+    detects = next(r for r in plan(declaration, people=few * places) if r["kind"] == "audit")["detects"]
+    assert (detects["limit"], detects["epochs_to_limit"].keys()) == (0.002, detects["difference"].keys())
+    for name, epochs in detects["epochs_to_limit"].items():
+        assert epochs > 1
+        assert scanned(epochs, few)[name] <= 0.002 < scanned(epochs - 1, few)[name]
 
 
 def test_an_audit_with_one_group_compares_nothing() -> None:

@@ -124,8 +124,8 @@ CASES = [
         (site(pages("over_time: prefix, windows: 30")), Traffic(MANY)),
         (site(pages("windows: 30")), Traffic(MANY)),
     ),
-    ("policy-cannot-learn", "policies.headline.context", (site(rest=POLICY), Traffic(10_000)), (site(rest=POLICY), Traffic(10**6))),
-    ("audit-cannot-detect", "audits.by_age.groups", (site(rest=AUDIT), Traffic(1_000)), (site(rest=AUDIT), Traffic(10**6))),
+    ("policy-cannot-learn", "policies.headline.context", (site(rest=POLICY), Traffic(1_000)), (site(rest=POLICY), Traffic(10**6))),
+    ("audit-cannot-detect", "audits.by_age.groups", (site(rest=AUDIT), Traffic(200)), (site(rest=AUDIT), Traffic(10**6))),
 ]
 
 
@@ -208,7 +208,7 @@ def test_a_merged_context_lets_a_policy_learn() -> None:
     def declared(values: str) -> Site:
         return site(rest=policy(f"page: [{values}]", "1"))
 
-    case = (declared(", ".join(f"v{i}" for i in range(20))), Traffic(300_000))
+    case = (declared(", ".join(f"v{i}" for i in range(20))), Traffic(3_000))
     found = re.search(r"(\d+) cells would be enough", text_of("policy-cannot-learn", case))
     assert found
     fine = int(found[1])
