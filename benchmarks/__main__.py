@@ -7,13 +7,13 @@ import os
 import platform
 import sys
 
-from benchmarks import close, serve
+from benchmarks import close, serve, signals
 from benchmarks.result import Result
 
 
 def main() -> None:
     """Run the chosen parts and print their lines."""
-    parts = {"close": close.run, "serve": serve.run}
+    parts = {"close": close.run, "serve": serve.run, "signals": signals.run}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(parts)}; all when left out")
     chosen = parser.parse_args().parts or list(parts)
