@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from consent.api import Authorise
 from consent.signals import answers, gpc
-from consent.signals.bits import MAX_CHARACTERS
 from consent.signals.errors import SignalInvalid
 from tacit.core.access import CONSENT_KEEPERS, READERS
 from tacit.core.clock import Clock
@@ -17,9 +16,11 @@ from tacit.core.errors import InvalidRequest, RequestTooLarge
 
 MAY_DECODE = CONSENT_KEEPERS | READERS
 
-_TEXT = {"type": "string", "maxLength": MAX_CHARACTERS}
 _REQUEST = {
-    "oneOf": [{"type": "object", "required": [kind], "properties": {kind: _TEXT}, "additionalProperties": False} for kind in ("tcf", "gpp")]
+    "oneOf": [
+        {"type": "object", "required": [kind], "properties": {kind: {"type": "string"}}, "additionalProperties": False}
+        for kind in ("tcf", "gpp")
+    ]
 }
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
 

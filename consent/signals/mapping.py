@@ -70,9 +70,9 @@ def from_gpp(string: Gpp, *, now_ms: int, device_id: bool) -> Effects:
         effects.append(_tcf_effects(measurement=given >= STATISTICS, personalisation=given >= PROFILES))
     for name, fields in string.states.items():
         opted_out = fields["OptOutSale"] == "Y" if name == NAMES[US_PRIVACY] else any(fields.get(field) == 1 for field in OPT_OUTS)
-        if opted_out or fields.get("Gpc") is True or _holds(fields.get(CHILDREN), 1):
+        if opted_out or fields.get("Gpc") is True or _refused(fields.get(CHILDREN)):
             return REMOVED
-        if _holds(fields.get(SENSITIVE), 1):
+        if _refused(fields.get(SENSITIVE)):
             effects.append({**SILENCE, FAIRNESS_AUDIT: Effect.REMOVES})
     return combine(*effects)
 
@@ -99,5 +99,5 @@ def _tcf_effects(*, measurement: bool, personalisation: bool) -> Effects:
     }
 
 
-def _holds(value: object, wanted: int) -> bool:
-    return wanted in value if isinstance(value, tuple) else value == wanted
+def _refused(value: object) -> bool:
+    return 1 in value if isinstance(value, tuple) else value == 1

@@ -191,6 +191,7 @@ CANADA = uint(1, 6) + "0" * 193
         (CANADA + uint(0, 34) + uint(2, 12) + (uint(2, 6) + "01" + uint(0, 17)) * 2, "duplicate_restriction"),
         (CANADA + uint(9, 16) + "1" + uint(1, 12) + "0" * 9, "truncated"),
         (CANADA + uint(5, 16) + "0" + "11010" + uint(0, 29), "bad_range"),
+        (CANADA + uint(20, 16) + "0" + "0" * 19 + "1" + uint(0, 29), "bad_range"),  # as ranges it has 20 bits as well
         (CANADA + uint(5, 16) + "1" + fibonacci_entries([(5, 5)]) + uint(0, 29), "bad_range"),
         (CANADA + uint(99, 16) + "0" + "0" * 98 + "1" + uint(0, 29), "bad_range"),
         (CANADA + uint(99, 16) + "1" + fibonacci_entries([(97, 97), (98, 99)]) + uint(0, 29), "bad_range"),
@@ -209,6 +210,7 @@ def test_a_canadian_section_may_have_each_segment_once() -> None:
     assert (fields["DisclosedVendors"], fields["NumCustomPurposes"], fields["DisclosedVendorsSegmentType"]) == (None, None, None)
     assert code(gpp_string({5: f"{core}.{publisher}.{publisher}"})) == "duplicate_segment"
     assert code(gpp_string({5: f"{core}.{base64url('010' + uint(0, 17), 8)}"})) == "unknown_segment"
+    assert code(gpp_string({5: f"{core}.{vendors}A"})) == "trailing_data"
 
 
 def test_europes_section_has_the_names_of_its_specification_and_our_shapes() -> None:

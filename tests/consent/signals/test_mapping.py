@@ -131,6 +131,7 @@ def test_consent_mode_says_what_the_table_says() -> None:
         "personalization_storage": "denied",
     }
     assert set(consent_mode.states(dict.fromkeys(PURPOSES, True)).values()) == {"granted", "denied"}
+    assert set(consent_mode.states({}).values()) == {"denied"}
     assert consent_mode.read({"analytics_storage": "granted", "personalization_storage": "denied", "ad_storage": "granted"}) == {
         MEASUREMENT: GRANTS,
         PERSONALISATION: REMOVES,

@@ -94,9 +94,15 @@ def test_every_string_of_another_encoder_is_read_alike() -> None:
         agree(asked, answer, theirs["value"])
 
 
+def restricted(asked: Asked) -> int:
+    """How many vendors a TCF string's restrictions name: on many thousand the reference hangs."""
+    records = ours(asked)["tcf"]["publisherRestrictions"] if "tcf" in asked else []
+    return sum(last - first + 1 for record in records for first, last in record["vendors"])
+
+
 def test_a_damaged_string_that_we_accept_is_accepted_and_read_alike_by_the_reference() -> None:
     made = collected(damaged, 3_000)
-    accepted = [asked for asked in made if ours(asked)["ok"]]
+    accepted = [asked for asked in made if ours(asked)["ok"] and restricted(asked) < 5_000]
     assert 100 < len(accepted) < len(made) // 2
     for asked, theirs in zip(accepted, reference.decode(accepted, limit_ms=300), strict=True):
         if "timeout" not in theirs:
