@@ -23,6 +23,8 @@ def hostile(random: Random) -> Iterator[tuple[str, dict[str, str]]]:
     yield "full singles twice", {"tcf": _tc(_ranges(singles), _ranges(singles), _ranges([]))}
     yield "full singles three times", {"tcf": _tc(_ranges(singles), _ranges(singles), _ranges(singles))}
     yield "full bit fields twice", {"tcf": _tc(full_field, full_field, _ranges([]))}
+    sparse = _field(range(1, 65_536, 25), 65_535)
+    yield "wide bit fields three times", {"tcf": _tc(sparse, sparse, sparse)}
     yield "alternating vendors three times", {"tcf": _tc(*[_field(range(1, 65_536, 2), 65_535)] * 3)}
     yield "4,095 times all vendors", {"tcf": _tc(_ranges([(1, 65_535)] * 4_095), _ranges([]), _ranges([]))}
     yield (
@@ -31,9 +33,9 @@ def hostile(random: Random) -> Iterator[tuple[str, dict[str, str]]]:
     )
     yield "72 restrictions of all vendors", {"tcf": Tc(restrictions=[(*pair, [(1, 65_535)]) for pair in pairs]).text()}
     yield "4,095 restrictions", {"tcf": Tc(restrictions=[(1 + n % 24, n % 3, [(1, 65_535)]) for n in range(4_095)]).text()}
-    apart = fibonacci_vendors([(number, number) for number in range(1, 65_521, 16)])
+    apart = fibonacci_vendors([(number, number + 7) for number in range(1, 65_521, 16)])
     canada = base64url(uint(1, 6) + "0" * 72 + uint(2, 12) + "0" * 109 + apart * 2 + uint(0, 12), 8)
-    yield "Canada's full singles twice", {"gpp": gpp_string({5: canada})}
+    yield "Canada's full ranges twice", {"gpp": gpp_string({5: canada})}
     yield "Europe's and Canada's at once", {"gpp": gpp_string({2: _tc(_ranges(singles), _ranges([]), _ranges([])), 5: canada})}
     yield "a header that lists 4 billion sections", {"gpp": _header("1" + "11" + "0" * 43 + "11")}
     yield "a header that lists 65,535 sections", {"gpp": _header("1" + "11" + "001010010000000000000011")}

@@ -30,9 +30,10 @@ ACCEPTED = {
     "full ranges twice",
     "full singles twice",
     "full bit fields twice",
+    "wide bit fields three times",
     "72 restrictions of 113 vendors",
     "72 restrictions of all vendors",
-    "Canada's full singles twice",
+    "Canada's full ranges twice",
 }
 
 
