@@ -27,8 +27,10 @@ from tacit.core.settings import Settings
 app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 config_app = typer.Typer(no_args_is_help=True, help="The declaration, tacit.yaml.")
+signals_app = typer.Typer(no_args_is_help=True, help="Consent strings of browsers and platforms.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
+app.add_typer(signals_app, name="signals")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
@@ -306,6 +308,20 @@ def scan(
             typer.echo(f"{one.name}: no audit is declared.")
         results += found
     raise typer.Exit(exit_code(results))
+
+
+@signals_app.command("decode")
+def signals_decode() -> None:
+    """Read TCF and GPP strings: one JSON object a line on stdin, {"tcf": "…"} or {"gpp": "…"}, and one answer a line on stdout.
+
+    A line that cannot be read is answered with {"ok": false, "code": …, "detail": …} and the next one is read.
+    """
+    from consent.signals import answers
+
+    clock = SystemClock()
+    for answer in answers.lines(sys.stdin.buffer, clock):
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 @app.command()
