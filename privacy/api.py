@@ -37,7 +37,9 @@ def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authori
     ) -> dict[str, Any]:
         """Releases of windows that start in `[from, to)`, newest first; each value comes with its standard deviation."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
-        found, after = releases.list(named, measure=measure, from_ms=_ms(since), to_ms=_ms(until), limit=limit, cursor=cursor)
+        found, after = releases.list(
+            named, measure=measure, from_ms=milliseconds(since), to_ms=milliseconds(until), limit=limit, cursor=cursor
+        )
         return {"releases": [r.to_json() for r in found], "next": after}
 
     @routes.get("/budget")
@@ -58,7 +60,8 @@ def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authori
     return routes
 
 
-def _ms(text: str | None) -> int | None:
+def milliseconds(text: str | None) -> int | None:
+    """A moment of a query. Raises `InvalidRequest`."""
     if text is None:
         return None
     try:

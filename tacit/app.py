@@ -23,6 +23,7 @@ import consent.api
 import consent.signals_api
 import dashboards.api
 import privacy.api
+import privacy.estimates_api
 from adjust.api import AdjustEndpoint
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
@@ -144,6 +145,7 @@ def create_app(settings: Settings) -> Endpoint:
     app.include_router(consent.api.router(services.consent, authorise))
     app.include_router(consent.signals_api.router(authorise, SystemClock()))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
+    app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))

@@ -20,7 +20,7 @@ from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
-from tacit.core.declaration import Declaration
+from tacit.core.declaration import Declaration, Measure
 from tacit.core.errors import Problem, UnknownSite
 from tacit.core.settings import Settings
 
@@ -235,6 +235,58 @@ def releases(
 
 
 @app.command()
+def estimates(
+    site: SiteOption,
+    measure: Annotated[str, typer.Option("--measure", help="The measure's name in the declaration.")],
+    since: Annotated[str | None, typer.Option("--from", help="ISO 8601 with a zone; windows that start then or later.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="ISO 8601 with a zone; windows that start before.")] = None,
+    quantile: Annotated[
+        list[float] | None, typer.Option("--quantile", min=0.001, max=0.999, help="Of binned numbers; may be repeated.")
+    ] = None,
+    beside: Annotated[str | None, typer.Option("--with", help="A measure of the same rows to be consistent with.")] = None,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
+    from privacy.api import milliseconds
+    from privacy.reading import Reading, lines, read
+    from privacy.releases import ReleaseStore
+    from tacit.tables import show
+
+    _, declaration = _open(config, data)
+    _site(declaration, site)
+    found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
+    with _released(config, data, site) as engine:
+        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        answer = read(ReleaseStore(engine), found, wanted, beside=other)
+    if form is Format.JSON:
+        show([answer], form, single=True)
+        return
+    show(lines(answer), form)
+    for name, one in answer.get("quantiles", {}).items():
+        for q in one["quantiles"]:
+            told = "cannot tell" if q["value"] is None else f"{q['value']:g} (95 % interval {q['interval'][0]:g} to {q['interval'][1]:g})"
+            typer.echo(f"{name}, quantile {q['q']:g}: {told}", err=form is Format.CSV)
+
+
+@app.command()
+def randomise(
+    file: Annotated[Path, typer.Argument(help="Exact events as NDJSON, one a line; this file should never leave the device.")],
+    site: SiteOption,
+    config: ConfigOption = None,
+) -> None:
+    """The device's side of local mode: write events on stdout with their cells replaced at random. Needs no service and no key."""
+    from tacit.randomising import randomise as lines_of
+
+    settings = installation.settings(config, None)
+    declaration = configuration.load(settings.config)
+    _site(declaration, site)
+    for line in lines_of(file, declaration.sites[site]):
+        typer.echo(line)
+
+
+@app.command()
 def budget(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
     """What each epoch promised and spent."""
     from privacy.budget import BudgetView
@@ -377,6 +429,15 @@ def _open(config: Path | None, data: Path | None, *, create: bool = False) -> tu
 def _site(declaration: Declaration, name: str) -> None:
     if name not in declaration.sites:
         raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
+
+
+def _measure(declaration: Declaration, site: str, name: str) -> Measure:
+    found = declaration.sites[site].measure(name)
+    if found is None:
+        raise Problem(
+            f"{site} declares no measure of that name", next_step=f"It has {', '.join(m.name for m in declaration.sites[site].measures)}."
+        )
+    return found
 
 
 @contextmanager

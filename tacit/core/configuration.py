@@ -103,10 +103,10 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.per_cell > measure.per_window:
             remedy = "lower per_cell or raise per_window"
             faults.append({"path": f"{at}.measures.{measure_name}.per_cell", "detail": "is above per_window", "remedy": remedy})
-        randomised = measure.local and [n for n, m in site.measures.items() if m.event == measure.event and m.local != measure.local]
-        if randomised:
+        beside = [n for n, m in site.measures.items() if m.event == measure.event and n != measure_name]
+        if measure.local and beside:
             remedy = "let the device send them under an event type of their own"
-            detail = f"{measure.event!r} is randomised on the device here and not for {randomised[0]!r}"
+            detail = f"{measure.event!r} is randomised on the device for this measure, and {beside[0]!r} counts it too"
             faults.append({"path": f"{at}.measures.{measure_name}.local", "detail": detail, "remedy": remedy})
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
