@@ -155,13 +155,12 @@ class ReleaseStore:
         with reading(self._engine) as connection:
             return [bytes(v) for v in connection.scalars(select(table.c.vector).where(table.c.block == block).order_by(table.c.position))]
 
-    def block_before(self, release: Release) -> str | None:
-        """The block that the measure was in before this release's."""
+    def row_before(self, release: Release) -> Row | None:
+        """The row that the measure published before this release's, whatever its block."""
         same = (table.c.site == release.site, table.c.measure_id == release.measure.id, table.c.block.is_not(None))
-        query = select(table.c.block).where(*same, table.c.evidence_index < release.evidence_index)
-        with reading(self._engine) as connection:
-            block: str | None = connection.scalar(query.order_by(table.c.evidence_index.desc()).limit(1))
-        return block
+        query = select(table).where(*same, table.c.evidence_index < release.evidence_index)
+        found = self._select(query.order_by(table.c.evidence_index.desc()).limit(1))
+        return found[0].row if found else None
 
     def unchecked(self, site: str) -> builtins.list[Release]:
         """Releases whose quality has not been decided, oldest first; a crash between publication and check leaves some."""
