@@ -18,7 +18,7 @@ from privacy.blocks import Blocks
 from privacy.bounding import Bounded
 from privacy.errors import NotCertified
 from privacy.ledger import Charge
-from privacy.models import ATTO, Mechanism, NoisyCount, Release, Window, noisy
+from privacy.models import ATTO, THRESHOLD, Mechanism, NoisyCount, Release, Window, noisy
 from tacit.core.declaration import Measure
 from tacit.core.ids import new_id
 
@@ -62,7 +62,7 @@ class Making:
             rho_pico=plan.count_rho_pico,
             delta=Fraction(charge.delta_atto, ATTO),
         )
-        mechanism = Mechanism(name="discrete_gaussian_threshold", scale=plan.count_scale)
+        mechanism = Mechanism(name=THRESHOLD, scale=plan.count_scale)
         return self._new(measure, mechanism, charge, tuple(shown.values()), keys=tuple(shown), threshold=threshold)
 
     def _new(self, measure: Measure, mechanism: Mechanism, charge: Charge, vector: tuple[NoisyCount, ...], **more: object) -> Release:

@@ -19,7 +19,7 @@ from sqlalchemy import Row as Record
 from sqlalchemy.exc import IntegrityError
 
 from privacy.errors import NotCharged, Overtaken
-from privacy.models import Mechanism, Release, Row, Window, packed, unpacked
+from privacy.models import GAUSSIAN, THRESHOLD, Mechanism, Release, Row, Window, packed, unpacked
 from privacy.strategy import Strategy
 from privacy.tables import charges, closings, definitions
 from privacy.tables import releases as table
@@ -264,12 +264,13 @@ def _values(release: Release) -> dict[str, Any]:
 
 def _release(row: Record[Any], measure: Measure) -> Release:
     strategy = _strategy(row.strategy) if row.strategy else None
+    name, over_time = GAUSSIAN if row.threshold is None else THRESHOLD, strategy.over_time if strategy else "none"
     return Release(
         id=row.id,
         site=row.site,
         measure=measure,
         window=Window(row.site, row.window_ms, row.window_end_ms, row.epoch_ms),
-        mechanism=Mechanism(scale=row.scale, sum_scale=row.sum_scale, over_time=strategy.over_time if strategy else "none"),
+        mechanism=Mechanism(name, row.scale, row.sum_scale, over_time),
         rho_pico=row.rho_pico,
         vector=unpacked(row.vector),
         published_ms=row.published_ms,
