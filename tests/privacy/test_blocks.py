@@ -1,13 +1,13 @@
 """Blocks of correlated noise across windows, crashes and lost secrets.
 
-Epsilon is so large here that noise never hides one crowd of people: sd below 0.5 against crowds of 20, so a false failure is more than 20
-standard deviations away (below 1e-88 for each number).
+Epsilon is so large here that noise never hides a crowd: the standard deviation of any number is below 1 and half a crowd is 10 people, so a
+false failure has a probability below 1e-22 for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +16,9 @@ from ingest.secrets import FOLDER
 from privacy import series
 from privacy.errors import Overtaken
 from privacy.models import Release
-from privacy.service import Sanitiser
 from tacit.core.declaration import Bounds, Measure, Site, ValueRange
 from tacit.core.errors import StorageUnavailable
-from tests.privacy.test_service import Dying, Killed
+from tests.privacy.interruptions import BLOCK_STEPS, Killed, dying_in, met_in
 from tests.privacy.world import EPOCH, WINDOW, Row, World, count, shop, window
 
 CROWD, BLOCK = 20, 3
@@ -199,19 +198,7 @@ def test_a_measure_that_is_no_longer_declared_leaves_no_secret(house: World) -> 
     assert len(kept(house)) == 1
 
 
-STEPS = [
-    ("presence", "record"),
-    ("ledger", "charge"),
-    ("releases", "last_row"),
-    ("releases", "rows"),
-    ("secrets", "secret"),
-    ("secrets", "keep"),
-    ("releases", "publish"),
-    ("secrets", "secrets"),
-    ("secrets", "destroy_secrets"),
-    ("releases", "row_before"),
-    ("releases", "finish"),
-]
+STEPS = [("presence", "record"), ("ledger", "charge"), ("releases", "publish"), ("releases", "finish"), *BLOCK_STEPS]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -221,11 +208,9 @@ def test_a_crash_in_every_window_leaves_one_row_for_each_place(house: World, par
     for at in range(BLOCK + 1):
         come(house, at * WINDOW, PREFIX, DWELL, times=at % BLOCK)
         house.clock.now = (at + 1) * WINDOW
-        dying: dict[str, Any] = {part: Dying(getattr(house.sanitiser, part), step, after)}
-        mortal = replace(house.sanitiser, **dying)
         died = False
         try:
-            mortal.close(SHOP, window(at * WINDOW))
+            dying_in(house.sanitiser, part, step, after=after).close(SHOP, window(at * WINDOW))
         except Killed:
             died = True
         assert died or step in ("secret", "rows", "keep", "destroy_secrets", "row_before"), "not every place of a block needs these"
@@ -243,7 +228,7 @@ def test_a_crash_after_publication_does_not_cost_the_state(house: World) -> None
     come(house, 0, PREFIX)
     house.clock.now = WINDOW
     with pytest.raises(Killed):
-        replace(house.sanitiser, releases=Dying(house.releases, "publish", after=True)).close(SHOP, window(0))  # type: ignore[arg-type]
+        dying_in(house.sanitiser, "releases", "publish", after=True).close(SHOP, window(0))
     (release,) = [r for r in house.releases.of_window("shop", 0) if r.measure == PREFIX]
     assert release.row is not None
     assert any(release.row.state in name for name in kept(house, PREFIX))
@@ -295,22 +280,6 @@ def test_numbers_that_are_thrown_away_leave_no_secret(house: World) -> None:
     assert total(house, PREFIX) == 2
 
 
-@dataclass
-class Meeting:
-    """The real part; somebody else acts just before one of its steps."""
-
-    part: Any
-    step: str
-    act: Callable[[], object]
-    armed: bool = True
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self.step and self.armed:
-            self.armed = False
-            self.act()
-        return getattr(self.part, name)
-
-
 MEETINGS = [
     ("ledger", "charge"),
     ("releases", "last_row"),
@@ -319,11 +288,6 @@ MEETINGS = [
     ("releases", "rows"),
     ("source", "steady"),
 ]
-
-
-def meeting(house: World, part: str, step: str, act: Callable[[], object]) -> Sanitiser:
-    changed: dict[str, Any] = {part: Meeting(getattr(house.sanitiser, part), step, act)}
-    return replace(house.sanitiser, **changed)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +303,7 @@ def test_two_windows_at_once_never_publish_two_rows_from_one_state(house: World,
     close_until(house, 2 * WINDOW, site)
     house.source.broken.clear()
     house.clock.now = 3 * WINDOW
-    other = meeting(house, part, step, lambda: house.close_due(site))
+    other = met_in(house.sanitiser, part, step, lambda: house.close_due(site))
     other.close(site, window(WINDOW))
     found = house.releases.since("shop", running.id, -1)
     assert len({(r.row.block, r.row.position) for r in found if r.row}) == len(found) == 3
@@ -355,7 +319,7 @@ def test_two_sanitisers_in_one_window_publish_one_row(house: World, part: str, s
     close_until(house, WINDOW)
     come(house, WINDOW, PREFIX)
     house.clock.now = 2 * WINDOW
-    other = meeting(house, part, step, lambda: house.sanitiser.close(SHOP, window(WINDOW)))
+    other = met_in(house.sanitiser, part, step, lambda: house.sanitiser.close(SHOP, window(WINDOW)))
     assert other.close(SHOP, window(WINDOW)) == house.sanitiser.close(SHOP, window(WINDOW))
     assert (places(house, PREFIX), crowds(house, PREFIX)) == ([0, 1], [2, 1])
     close_until(house, 3 * WINDOW)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +8,11 @@ from sqlalchemy import delete, func, insert, select
 
 from privacy.errors import EpochEnded, NotCharged, WindowNotDue
 from privacy.models import Window
-from privacy.service import Sanitiser
 from privacy.tables import charges, presence, releases, spends
 from tacit.core.db import reading, writing
 from tacit.core.declaration import Bounds
 from tacit.core.errors import StorageUnavailable
+from tests.privacy.interruptions import STEPS, Killed, dying_in
 from tests.privacy.world import EPOCH, WINDOW, Row, World, count, shop, window
 
 PAGES = count("pages", share="0.4")
@@ -77,60 +76,13 @@ def test_closing_forgets_the_window_and_the_epochs_end_forgets_who_was_there(hou
     assert house.evidence.entries[-1].body == {"scope": "epoch", "start": 0, "end": EPOCH}
 
 
-STEPS = [
-    ("source", "contributions"),
-    ("presence", "others"),
-    ("presence", "record"),
-    ("ledger", "open_epoch"),
-    ("ledger", "charge"),
-    ("releases", "publish"),
-    ("source", "forget"),
-    ("ledger", "end_epoch"),
-    ("presence", "end_epoch"),
-    ("source", "end_epoch"),
-    ("releases", "finish"),
-]
-
-
-class Killed(Exception):
-    """The process died here."""
-
-
-@dataclass
-class Dying:
-    """The real part, dying once just before or just after the work of one step."""
-
-    part: Any
-    step: str
-    after: bool
-    armed: bool = True
-
-    def __getattr__(self, name: str) -> Any:
-        real: Callable[..., Any] = getattr(self.part, name)
-        return self._fatal(real) if name == self.step and self.armed else real
-
-    def _fatal(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
-            self.armed = False
-            if self.after:
-                real(*args, **named)
-            raise Killed
-
-        return call
-
-
-def dying_in(house: World, part: str, step: str, *, after: bool) -> Sanitiser:
-    changed: dict[str, Any] = {part: Dying(getattr(house.sanitiser, part), step, after)}
-    return replace(house.sanitiser, **changed)
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("part", "step"), STEPS, ids=[".".join(s) for s in STEPS])
 def test_a_crash_at_any_step_ends_in_one_release_and_one_charge(house: World, part: str, step: str, after: bool) -> None:
     last = EPOCH - WINDOW
     house.source.first_ms, house.clock.now = last, EPOCH
     house.source.put(last, *crowd(PAGES.id, 1), *crowd(VISITS.id, 1))
-    dying = dying_in(house, part, step, after=after)
+    dying = dying_in(house.sanitiser, part, step, after=after)
     with pytest.raises(Killed):
         dying.close(SHOP, window(last))
     offered = house.sanitiser.due("shop")
@@ -151,7 +103,7 @@ def test_a_repeat_that_finds_fewer_rows_makes_nobody_countable_again(house: Worl
     house.source.put(0, *crowd(PAGES.id, 1))
     house.source.put(WINDOW, *crowd(PAGES.id, 2))
     with pytest.raises(Killed):
-        dying_in(house, "ledger", "charge", after=False).close(SHOP, window(0))
+        dying_in(house.sanitiser, "ledger", "charge", after=False).close(SHOP, window(0))
     house.source.rows.clear()
     house.source.put(WINDOW, *crowd(PAGES.id, 2))
     house.close_due(SHOP)
