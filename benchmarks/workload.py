@@ -54,8 +54,11 @@ class _Arrived:
     def forget(self, window: Window) -> bool:  # noqa: ARG002
         return True
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:  # noqa: ARG002
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:  # noqa: ARG002
         return True
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """There is no key."""
 
     def cut(self, site: str) -> None:
         """Nothing is open."""
@@ -80,9 +83,7 @@ def closing(columns: dict[str, npt.NDArray[np.generic]], pages: Measure) -> Iter
         upgrade(released, "released")
         clock = SystemClock()
         log, secrets = Log(released, clock), Secrets(Path(place) / "custody", RootKey(bytes(32)))
-        sanitiser = Sanitiser(
-            _Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), log, clock, secrets
-        )
+        sanitiser = Sanitiser(_Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), log, clock, secrets)
         starts = count(0, DAY)
 
         def close() -> Release:

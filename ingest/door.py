@@ -189,8 +189,8 @@ class Door:
         if found is not None and found.window_start == window.start:
             return found
         self._keys.pop(site, None)
-        epoch_ms = plan.site.privacy.epoch_of(window.start)
-        secret = self._custody.epoch_secret(site, epoch_ms)
+        epoch_ms, end_ms = plan.site.privacy.span_of(window.start)
+        secret = self._custody.epoch_secret(site, epoch_ms, end_ms)
         window_key = self._custody.window_key(site, window.start, create=True)
         if window_key is None:
             raise StorageUnavailable("the window has no key")

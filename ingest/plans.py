@@ -78,7 +78,6 @@ class SitePlan:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.epoch_ms = site.privacy.epoch_ms
         self._steps: dict[str, list[Step]] = {}
         self._trials: dict[str, list[TrialStep]] = {}
         self.choices: Measure | None = None

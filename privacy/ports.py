@@ -74,8 +74,12 @@ class EventSource(Protocol):
         """Destroy the window's rows and key; whether a key was destroyed. Safe to repeat."""
         ...
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:
         """Destroy the epoch's keys and what is left of it; whether a key was destroyed. Safe to repeat."""
+        ...
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """End every epoch that has a key and was over by `until_ms`, also where the declaration no longer knows it. Safe to repeat."""
         ...
 
     def cut(self, site: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.recent import Recent
-from tests.ingest.world import SITE, open_world
+from tests.ingest.world import DAY, SITE, open_world
 
 PEOPLE = ("ada", "bob", "eve")
 PROPERTIES: dict[str, Any] = {"page": {"category": "news"}, "dwell": {"zone": "hero", "seconds": 5}}
@@ -51,7 +51,8 @@ def test_without_one_person_the_others_rows_are_the_same(batches, gone):
         mine = [tuple(r[c] for c in order_is_per_window) for r in everybody]
         world.later(1)
         rest = [tuple(r[c] for c in order_is_per_window) for r in _staged_afresh(world, staged, gone)]
-        secret = world.custody.epoch_secret(SITE, world.windows()[-1].epoch_ms)
+        epoch_ms = world.windows()[-1].epoch_ms
+        secret = world.custody.epoch_secret(SITE, epoch_ms, epoch_ms + DAY)
         from ingest.pseudonyms import person
 
         theirs = {person(secret, p, "user", gone) for p in ("measurement", "personalisation", "fairness_audit")}
