@@ -43,7 +43,7 @@ class Making:
             return self._new(measure, plan.mechanism, charge, noised(measure, plan, exact))
         step = self.blocks.step(measure, plan, exact, now_ms=self.now_ms)
         vector = noised(measure, step.plan, step.exact)
-        row = step.row(vector, self.blocks.releases.rows(step.block) if step.position else [])
+        row = step.row(vector, self.blocks.releases.rows(step.block, before=step.position))
         return self._new(measure, step.plan.mechanism, charge, vector, row=row)
 
     def _keys(self, measure: Measure, plan: Plan, counts: Mapping[int, int], charge: Charge, names: Mapping[int, str]) -> Release:
