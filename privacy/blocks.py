@@ -105,6 +105,8 @@ class Blocks:
         if same is None or same.mechanism != last.mechanism:
             return None
         content = self.store.secret(measure.site, _name(measure.id, last.row.block, last.row.position, last.row.state))
+        if content is None and self.releases.last_row(measure.site, measure.id) != last:
+            return self._running(measure, plan)  # not lost: another process has gone on from it meanwhile
         state = State.unpacked(content) if content is not None else None
         if state is None or not state.fits(last.row.strategy, measure.length):
             return None

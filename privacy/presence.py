@@ -50,6 +50,11 @@ class PresenceBook:
         except IntegrityError:
             self._record(window, people)  # another process wrote the first row just now: merge with what it wrote
 
+    def epochs(self, site: str) -> list[int]:
+        """The epochs of which somebody is remembered."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(select(presence.c.epoch_ms).where(presence.c.site == site).distinct()))
+
     def end_epoch(self, site: str, epoch_ms: int) -> None:
         """Delete everything of an epoch."""
         with writing(self._engine) as connection:

@@ -33,7 +33,7 @@ from privacy.ledger import Ledger
 from privacy.models import Release, Window
 from privacy.ports import Columns
 from privacy.presence import PresenceBook
-from privacy.releases import FINISHED, ReleaseStore
+from privacy.releases import FAILED, FINISHED, PUBLISHED, ReleaseStore
 from privacy.service import Sanitiser
 from tacit.core.db import connect, intake_metadata, reading, released_metadata, writing
 from tacit.core.declaration import Bounds, Measure, PrivacyTerms, Site, ValueRange
@@ -351,7 +351,7 @@ class Closing(RuleBasedStateMachine):
 
     def _failed(self) -> list[Window]:
         with reading(self.home.engines[0][1]) as connection:
-            found = connection.execute(select(tables.closings).where(tables.closings.c.state.in_(("failed", "failing")))).all()
+            found = connection.execute(select(tables.closings).where(tables.closings.c.state == FAILED)).all()
         return [Window(r.site, r.window_ms, r.window_end_ms, r.epoch_ms) for r in found]
 
     def _secret_files(self) -> list[Path]:
@@ -377,7 +377,7 @@ class Closing(RuleBasedStateMachine):
         self._close_due(0)
         vaults = Vaults.read(self.home)
         check(vaults, self.seen, self.truth)
-        assert all(c.state in (FINISHED, "failed") for c in vaults.closings)
+        assert all(c.state in (FINISHED, FAILED) for c in vaults.closings)
         assert self.processes[1].sanitiser.due("shop") == []
         assert vaults.presence == []
         assert all(e.ended_ms is not None and e.destroyed_ms is not None for e in vaults.epochs)
@@ -447,8 +447,8 @@ def check_charges(vaults: Vaults) -> None:
     published = Counter((r.window.start_ms, r.measure.id, r.rho_pico) for r in vaults.releases)
     assert all(times == 1 for times in published.values())
     assert len({key[:2] for key in published}) == len(published), "a window's measure was released twice"
-    assert set(published) == {(c.window_ms, c.measure_id, c.rho_pico) for c in vaults.charges if c.state == "published"}
-    decided = {c.window_ms for c in vaults.closings if c.state in ("published", FINISHED)}
+    assert set(published) == {(c.window_ms, c.measure_id, c.rho_pico) for c in vaults.charges if c.state == PUBLISHED}
+    decided = {c.window_ms for c in vaults.closings if c.state in (PUBLISHED, FINISHED)}
     assert {r.window.start_ms for r in vaults.releases} <= decided
 
 

@@ -290,12 +290,13 @@ MEETINGS = [
 ]
 
 
+@pytest.mark.parametrize("block", [BLOCK, MANY])
 @pytest.mark.parametrize(
     ("part", "step"), [*MEETINGS, ("releases", "publish")], ids=[".".join(s) for s in [*MEETINGS, ("releases", "publish")]]
 )
-def test_two_windows_at_once_never_publish_two_rows_from_one_state(house: World, part: str, step: str) -> None:
+def test_two_windows_at_once_never_publish_two_rows_from_one_state(house: World, part: str, step: str, block: int) -> None:
     """One sanitiser repairs an earlier window while another closes the next one: one of them computes again from the newer state."""
-    running = replace(PREFIX, block=MANY)
+    running = replace(PREFIX, block=block)
     site = shop(running, epsilon="200")
     for at in range(3):
         come(house, at * WINDOW, running, times=at + 1)
@@ -307,6 +308,7 @@ def test_two_windows_at_once_never_publish_two_rows_from_one_state(house: World,
     other.close(site, window(WINDOW))
     found = house.releases.since("shop", running.id, -1)
     assert len({(r.row.block, r.row.position) for r in found if r.row}) == len(found) == 3
+    assert places(house, running) == [0, 1, 2]
     assert (crowds(house, running), total(house, running)) == ([1, 2, 3], 6)
     house.close_due(site)
     close_until(house, 4 * WINDOW, site)

@@ -12,7 +12,7 @@ from privacy.tables import charges, presence, releases, spends
 from tacit.core.db import reading, writing
 from tacit.core.declaration import Bounds
 from tacit.core.errors import StorageUnavailable
-from tests.privacy.interruptions import STEPS, Killed, dying_in
+from tests.privacy.interruptions import STEPS, Killed, dying_in, met_in
 from tests.privacy.world import EPOCH, WINDOW, Row, World, count, shop, window
 
 PAGES = count("pages", share="0.4")
@@ -212,3 +212,51 @@ def test_the_evidence_does_not_tell_whether_anybody_came(house: World) -> None:
     with_people = house.evidence.kinds()
     house.sanitiser.close(SHOP, window(WINDOW))
     assert house.evidence.kinds() == with_people * 2
+
+
+def test_what_was_destroyed_is_entered_once_where_two_clean_up_at_once(house: World) -> None:
+    house.clock.now = WINDOW
+    other = met_in(house.sanitiser, "source", "forget", lambda: house.sanitiser.close(SHOP, window(0)))
+    other.close(SHOP, window(0))
+    assert house.evidence.kinds() == ["release.published", "key.destroyed"]
+
+
+def test_a_repair_that_the_end_of_its_epoch_overtakes_publishes_nothing(house: World) -> None:
+    house.source.put(0, *crowd(PAGES.id, 1))
+    house.source.broken.add(0)
+    house.clock.now = EPOCH - WINDOW
+    house.close_due(SHOP)
+    house.source.broken.clear()
+    house.clock.now = EPOCH
+    late = met_in(house.sanitiser, "releases", "publish", lambda: house.close_due(SHOP))
+    with pytest.raises(EpochEnded):
+        late.close(SHOP, window(0))
+    assert house.releases.of_window("shop", 0) == []
+    assert (rows_in(house, presence), house.source.keys) == (0, set())
+    assert house.sanitiser.due("shop") == []
+
+
+def test_who_was_recorded_too_late_by_a_process_that_died_is_forgotten_with_the_next_window(house: World) -> None:
+    last = EPOCH - WINDOW
+    house.source.first_ms, house.clock.now = last, EPOCH
+    house.source.put(last, *crowd(PAGES.id, 1))
+    with pytest.raises(Killed):
+        met_in(dying_in(house.sanitiser, "presence", "record", after=True), "presence", "record", lambda: house.close_due(SHOP)).close(
+            SHOP, window(last)
+        )
+    house.clock.now += WINDOW
+    house.close_due(SHOP)
+    assert rows_in(house, presence) == 0
+
+
+def test_a_length_of_epochs_that_is_taken_back_after_a_crash_stops_nothing(house: World) -> None:
+    house.clock.now = EPOCH
+    house.close_due(SHOP)
+    longer = shop(PAGES, VISITS, epoch_ms=2 * EPOCH)
+    mistaken = Window("shop", EPOCH, EPOCH + WINDOW, 0)
+    house.clock.now += 2 * WINDOW
+    with pytest.raises(Killed):
+        dying_in(house.sanitiser, "releases", "fail", after=True)._release(longer, mistaken)
+    house.close_due(SHOP)
+    assert house.sanitiser.due("shop") == []
+    assert len(house.releases.of_window("shop", EPOCH + WINDOW)) == 2
