@@ -35,8 +35,10 @@ from privacy.ports import Columns
 from privacy.presence import PresenceBook
 from privacy.releases import FAILED, FINISHED, PUBLISHED, ReleaseStore
 from privacy.service import Sanitiser
+from tacit.core.clock import Clock
 from tacit.core.db import connect, intake_metadata, reading, released_metadata, writing
 from tacit.core.declaration import Bounds, Measure, PrivacyTerms, Site, ValueRange
+from tacit.core.evidence import EvidenceLog
 from tacit.core.rootkey import RootKey
 from tests.privacy.interruptions import BLOCK_STEPS, STEPS, Killed, dying_in, met_in
 from tests.privacy.world import WINDOW, FixedClock, MemorySource, Row, count
@@ -110,7 +112,6 @@ class Witness:
 
     source: Staged
     truth: Truth
-    releases: ReleaseStore
     process: Process | None = None
     rows: list[Row] = field(default_factory=list)
     used: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -127,16 +128,11 @@ class Witness:
         self.rows = list(self.source.rows.get(window.start_ms, []))
         return read
 
-    @contextmanager
-    def steady(self, window: Window, rows: Columns) -> Iterator[bool]:
+    def published(self, window: Window) -> None:
+        """Its releases came from what was read last."""
         assert self.process is not None
         expected = expected_of(self.rows, self.process.site.measures, self.used)
-        try:
-            with self.source.steady(window, rows) as steady:
-                yield steady
-        finally:
-            if window.start_ms not in self.truth.vectors and self.releases.of_window("shop", window.start_ms):
-                self.truth.vectors[window.start_ms], self.truth.people[window.start_ms] = expected
+        self.truth.vectors[window.start_ms], self.truth.people[window.start_ms] = expected
 
     @property
     def terms(self) -> PrivacyTerms:
@@ -144,8 +140,23 @@ class Witness:
         return self.process.site.privacy
 
 
+class NotedStore(ReleaseStore):
+    """The real store; what it published is noted."""
+
+    def __init__(self, engine: Engine, clock: Clock, witness: Witness) -> None:
+        super().__init__(engine, clock)
+        self._witness = witness
+
+    def publish(self, releases: Sequence[Release], evidence: EvidenceLog, *, window: Window | None = None) -> bool:
+        published = super().publish(releases, evidence, window=window)
+        if published:
+            assert window is not None
+            self._witness.published(window)
+        return published
+
+
 class NotedBook(PresenceBook):
-    """The real book; what it answers is noted for the witness."""
+    """The real book; what it answered is noted."""
 
     def __init__(self, engine: Engine, witness: Witness) -> None:
         super().__init__(engine)
@@ -217,9 +228,8 @@ class Process:
 
 def process_in(home: Home, number: int, source: Staged, truth: Truth, site: Site) -> Process:
     intake, released = home.engines[number]
-    clock = source.clock
-    releases, log = ReleaseStore(released, clock), Log(released, clock)
-    witness = Witness(source, truth, releases)
+    clock, witness = source.clock, Witness(source, truth)
+    releases, log = NotedStore(released, clock, witness), Log(released, clock)
     secrets = Secrets(home.custody, RootKey(b"r" * 32))
     sanitiser = Sanitiser(witness, NotedBook(intake, witness), Ledger(released, clock), releases, log, clock, secrets)
     witness.process = Process(site, sanitiser, log)
@@ -319,14 +329,14 @@ class Closing(RuleBasedStateMachine):
             self._close(met_in(mortal, *at, lambda: self._close_due(1 - number)), process.site, target, met=True)
 
     @precondition(lambda self: self.staged.broken)
-    @rule(number=NUMBER, whole=st.booleans())
-    def staging_is_repaired(self, number: int, whole: bool) -> None:
-        """Where not the whole of it is, the repaired window meets the other process's close of what is due."""
+    @rule(number=NUMBER, at=st.none() | st.sampled_from(MEETINGS))
+    def staging_is_repaired(self, number: int, at: tuple[str, str] | None) -> None:
+        """And what failed is closed again; the other process may close what is due in the middle of it."""
         self.staged.broken.clear()
         process = self.processes[number]
         for window in self._failed():
-            act = (lambda: None) if whole else (lambda: self._close_due(1 - number))
-            self._close(met_in(process.sanitiser, "releases", "publish", act), process.site, window, met=True)
+            met = met_in(process.sanitiser, *at, lambda: self._close_due(1 - number)) if at else process.sanitiser
+            self._close(met, process.site, window, met=True)
 
     def _next(self, number: int) -> Window | None:
         due = self.processes[number].sanitiser.due("shop")

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.privacy.machine import Closing, Home
+from privacy.errors import EpochEnded, WindowNotDue
+from privacy.models import Window
+from privacy.releases import FINISHED
+from tests.privacy.machine import (
+    EPOCHS,
+    SETS,
+    START,
+    Closing,
+    Home,
+    Process,
+    Seen,
+    Staged,
+    Truth,
+    Vaults,
+    check,
+    check_sums,
+    process_in,
+    site_of,
+)
+from tests.privacy.world import WINDOW, FixedClock
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +78,45 @@ def test_promises_are_kept_on_sqlite(sqlite: Home) -> None:
 
 def test_promises_are_kept_on_postgres(on_postgres: Home) -> None:
     run(on_postgres, 8)
+
+
+def test_two_sanitisers_at_once_keep_them_on_sqlite(sqlite: Home) -> None:
+    close_at_once(sqlite)
+
+
+def test_two_sanitisers_at_once_keep_them_on_postgres(on_postgres: Home) -> None:
+    close_at_once(on_postgres)
+
+
+def close_at_once(home: Home) -> None:
+    """Both close ten windows, and one repairs the two that failed before whenever it can."""
+    home.empty()
+    staged, truth = Staged(FixedClock(START), first_ms=START), Truth()
+    site = site_of(SETS[0], "200", EPOCHS[0])
+    processes = [process_in(home, number, staged, truth, site) for number in range(2)]
+    for at in range(10):
+        people = [(at * 3 + n) % 40 for n in range(30)]
+        visits = [(person, person, at, measure.id, person % 3, person) for measure in SETS[0] for person in people]
+        staged.put(START + at * WINDOW, *visits)
+    staged.broken |= {START, START + 2 * WINDOW}
+    staged.clock.now = START + 3 * WINDOW
+    close_all(processes[0], repairing=False)
+    staged.broken.clear()
+    staged.clock.now = START + 10 * WINDOW
+    with ThreadPoolExecutor(2) as threads:
+        for job in [threads.submit(close_all, process, repairing=bool(number)) for number, process in enumerate(processes)]:
+            job.result()
+    vaults = Vaults.read(home)
+    check(vaults, Seen(), truth)
+    check_sums(vaults.releases, truth)
+    assert [c.state for c in vaults.closings if c.window_ms >= START + 3 * WINDOW] == [FINISHED] * 7
+    assert all(process.sanitiser.due("shop") == [] for process in processes)
+
+
+def close_all(process: Process, *, repairing: bool) -> None:
+    """As a worker does: what somebody else does meanwhile is tried again."""
+    failed = [Window("shop", at, at + WINDOW, at - at % EPOCHS[0]) for at in (START, START + 2 * WINDOW) if repairing]
+    while targets := failed[:1] or process.sanitiser.due("shop")[:1]:
+        failed = failed[1:]
+        with suppress(WindowNotDue, EpochEnded):
+            process.sanitiser.close(process.site, targets[0])

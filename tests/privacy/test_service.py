@@ -260,3 +260,18 @@ def test_a_length_of_epochs_that_is_taken_back_after_a_crash_stops_nothing(house
     house.close_due(SHOP)
     assert house.sanitiser.due("shop") == []
     assert len(house.releases.of_window("shop", EPOCH + WINDOW)) == 2
+
+
+@pytest.mark.parametrize("step", ["others", "record"])
+def test_a_repair_and_a_close_at_once_count_nobody_in_more_windows_than_declared(house: World, step: str) -> None:
+    """Each looks at who was counted before, and records its own people afterwards; whoever records second has to look again."""
+    for message, at in enumerate((0, WINDOW)):
+        house.source.put(at, *crowd(PAGES.id, message))
+    house.source.broken.add(0)
+    house.clock.now = WINDOW
+    house.close_due(SHOP)
+    house.source.broken.clear()
+    house.clock.now = 2 * WINDOW
+    met_in(house.sanitiser, "presence", step, lambda: house.close_due(SHOP)).close(SHOP, window(0))
+    assert sorted(counted(house, at, "pages") for at in (0, WINDOW)) == [0, 1]
+    assert house.sanitiser.due("shop") == []
