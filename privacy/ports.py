@@ -25,7 +25,7 @@ class Contributions:
 
     columns: Mapping[str, npt.NDArray[Any]]
     names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
-    """The texts of undeclared keys by measure id and key number."""
+    """As `Columns.names`."""
 
     @classmethod
     def of_rows(cls, rows: npt.NDArray[Any]) -> Contributions:
@@ -52,7 +52,13 @@ class Columns(Protocol):
     @property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
     @property
-    def names(self) -> Mapping[int, Mapping[int, str]]: ...
+    def names(self) -> Mapping[int, Mapping[int, str]]:
+        """The text behind the number of an undeclared value, by measure id and number.
+
+        Such a row's number, unsigned in 64 bits, has `cell` as its low half and the bits of `value` as its high half. A number may be
+        without a text, a text without a row.
+        """
+        ...
 
 
 class EventSource(Protocol):

@@ -55,8 +55,12 @@ def test_a_withdrawal_reaches_the_last_windows_of_the_epoch_before_and_the_first
     plan = SitePlan(DECLARATION.sites[SITE])
     world.clock.at_ms = START + 2 * DAY + 5_000
     from collections import Counter
+    from datetime import UTC, datetime
 
-    assert measured._stage(SITE, plan, [(subject_bytes("user", "bob"), b"x", plan.contributions("page", {}))], Counter()) == 1
+    from ingest.events import Event
+
+    contributions = plan.contributions(Event("x", "page", "bob", datetime.fromtimestamp(world.clock.at_ms / 1000, UTC)))
+    assert measured._stage(SITE, plan, [(subject_bytes("user", "bob"), b"x", contributions)], Counter()) == 1
     late.staging.sync()
     world.later(2 * MINUTE)
     assert [n for n, _, _ in world.labelled()] == []
