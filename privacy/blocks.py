@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from privacy import accounting
 from privacy.accounting import Plan
+from privacy.errors import Overtaken
 from privacy.models import NoisyCount, Release, Row
 from privacy.ports import SecretStore
 from privacy.releases import ReleaseStore
@@ -56,7 +57,10 @@ class Blocks:
     releases: ReleaseStore
 
     def step(self, measure: Measure, plan: Plan, exact: npt.NDArray[np.int64], *, now_ms: int) -> Step:
-        """The window's row, from the newest published state or a new block's; the state after it is kept. Raises `StorageUnavailable`."""
+        """The window's row, from the newest published state or a new block's; the state after it is kept.
+
+        Raises `StorageUnavailable`, and `Overtaken` where another process went on from that state meanwhile.
+        """
         running = self._running(measure, plan)
         if running is not None:
             plan, place, state = running
@@ -106,7 +110,7 @@ class Blocks:
             return None
         content = self.store.secret(measure.site, _name(measure.id, last.row.block, last.row.position, last.row.state))
         if content is None and self.releases.last_row(measure.site, measure.id) != last:
-            return self._running(measure, plan)  # not lost: another process has gone on from it meanwhile
+            raise Overtaken()  # it is not lost: another process has gone on from it
         state = State.unpacked(content) if content is not None else None
         if state is None or not state.fits(last.row.strategy, measure.length):
             return None

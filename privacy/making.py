@@ -32,7 +32,10 @@ class Making:
     blocks: Blocks
 
     def release(self, measure: Measure, found: Bounded, charge: Charge, names: Mapping[int, str]) -> Release:
-        """One measure's release. `names` spells the undeclared keys that were staged. Raises `NotCertified`, `StorageUnavailable`."""
+        """One measure's release. `names` spells the undeclared keys that were staged.
+
+        Raises `NotCertified`, `StorageUnavailable`, `Overtaken`.
+        """
         plan = accounting.plan_window(measure, charge.rho_pico)
         if plan is None:  # the ledger admits nothing that it cannot pay noise for
             raise NotCertified()

@@ -87,16 +87,18 @@ class Sanitiser:
                     raise  # it is too late for a repair
                 self.releases.fail(window, problem.type, self.evidence)
                 return
-            made = self._made(site, window, contributions)
-            with self.source.steady(window, contributions) as steady, suppress(Overtaken):
-                if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
-                    self.releases.publish(made, self.evidence, window=window)
-                    published = True
+            with suppress(Overtaken):
+                made = self._made(site, window, contributions)
+                with self.source.steady(window, contributions) as steady:
+                    if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
+                        self.releases.publish(made, self.evidence, window=window)
+                        published = True
 
     def _made(self, site: Site, window: Window, contributions: Columns) -> list[Release]:
+        seen = self.presence.state(window)
         used = self.presence.others(window, site.measures)
         found = bounded_counts(contributions, site.measures, used, start_ms=window.start_ms)
-        self.presence.record(window, found.people)
+        self.presence.record(window, found.people, seen=seen)
         try:
             admitted = self.ledger.charge(site, window, site.measures)
         except EpochEnded:

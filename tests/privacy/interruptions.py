@@ -10,6 +10,7 @@ from privacy.service import Sanitiser
 
 STEPS = [
     ("source", "contributions"),
+    ("presence", "state"),
     ("presence", "others"),
     ("presence", "record"),
     ("ledger", "open_epoch"),
