@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from privacy import accounting
 from privacy.accounting import Plan
+from privacy.errors import Overtaken
 from privacy.models import NoisyCount, Release, Row
 from privacy.ports import SecretStore
 from privacy.releases import ReleaseStore
@@ -56,7 +57,10 @@ class Blocks:
     releases: ReleaseStore
 
     def step(self, measure: Measure, plan: Plan, exact: npt.NDArray[np.int64], *, now_ms: int) -> Step:
-        """The window's row, from the newest published state or a new block's; the state after it is kept. Raises `StorageUnavailable`."""
+        """The window's row, from the newest published state or a new block's; the state after it is kept.
+
+        Raises `StorageUnavailable`, and `Overtaken` where another process went on from that state meanwhile.
+        """
         running = self._running(measure, plan)
         if running is not None:
             plan, place, state = running
@@ -70,16 +74,16 @@ class Blocks:
         token = ""
         if position + 1 < strategy.length:
             token = secrets.token_hex(8)
-            self.store.keep(measure.site, _name(measure.id, position, token), after.packed())
+            self.store.keep(measure.site, _name(measure.id, block, position, token), after.packed())
         return Step(plan, row, strategy, block, position, token)
 
     def clean(self, site: str, measures: Collection[int]) -> None:
         """Destroy every state that no next row will continue from. Safe to repeat, and at any time."""
         for name in self.store.secrets(site, _PREFIX):
-            measure_id, position, token = _parts(name)
+            measure_id, block, position, token = _parts(name)
             last = self.releases.last_row(site, measure_id) if measure_id in measures else None
             newest = last.row if last else None
-            pending = measure_id in measures and (newest is None or position > newest.position)
+            pending = measure_id in measures and (newest is None or (block == newest.block and position > newest.position))
             if not (pending or (newest is not None and newest.state == token)):
                 self.store.destroy_secrets(site, name)
 
@@ -89,8 +93,9 @@ class Blocks:
         for release in releases:
             if release.row is None:
                 continue
-            if release.row.position == 0 and (before := self.releases.block_before(release)) is not None:
-                found.append(_destroyed(release, before, reason="replaced"))
+            before = self.releases.row_before(release) if release.row.position == 0 else None
+            if before is not None and before.state:  # a full one was entered when it ended
+                found.append(_destroyed(release, before.block, reason="replaced"))
             if not release.row.state:
                 found.append(_destroyed(release, release.row.block, reason="full"))
         return found
@@ -103,20 +108,22 @@ class Blocks:
         same = accounting.plan_with(measure, plan.rho_pico, last.row.strategy)
         if same is None or same.mechanism != last.mechanism:
             return None
-        content = self.store.secret(measure.site, _name(measure.id, last.row.position, last.row.state))
+        content = self.store.secret(measure.site, _name(measure.id, last.row.block, last.row.position, last.row.state))
+        if content is None and self.releases.last_row(measure.site, measure.id) != last:
+            raise Overtaken()  # it is not lost: another process has gone on from it
         state = State.unpacked(content) if content is not None else None
         if state is None or not state.fits(last.row.strategy, measure.length):
             return None
         return same, last.row, state
 
 
-def _name(measure_id: int, position: int, token: str) -> str:
-    return f"{_PREFIX}{measure_id}-{position}-{token}"
+def _name(measure_id: int, block: str, position: int, token: str) -> str:
+    return f"{_PREFIX}{measure_id}-{block}-{position}-{token}"
 
 
-def _parts(name: str) -> tuple[int, int, str]:
-    measure_id, position, token = name.removeprefix(_PREFIX).split("-")
-    return int(measure_id), int(position), token
+def _parts(name: str) -> tuple[int, str, int, str]:
+    measure_id, block, position, token = name.removeprefix(_PREFIX).split("-")
+    return int(measure_id), block, int(position), token
 
 
 def _destroyed(release: Release, block: str, *, reason: str) -> Entry:

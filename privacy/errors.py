@@ -46,11 +46,11 @@ class NotCertified(Problem):
 
 
 class Overtaken(Problem):
-    """Another process published a row from the same secret state meanwhile; what was computed from it is thrown away."""
+    """Another process closed another window meanwhile: it counted people, or published a row, that this one has to take into account."""
 
     type = "overtaken"
-    title = "Another process published first"
-    default_next_step = "Nothing to do: the window is computed again from the newer state."
+    title = "Another process was faster"
+    default_next_step = "Nothing to do: what was computed is thrown away and the window is computed again."
 
 
 class MeasuresDiffer(Conflict):

@@ -81,6 +81,12 @@ class Ledger:
             _alone(connection)
             connection.execute(update(epochs).where(*key).values(ended_ms=self._clock.now_ms()))
 
+    def ended(self, site: str, starts: Sequence[int]) -> list[int]:
+        """Which of these epochs admit nothing more."""
+        here = (epochs.c.site == site, epochs.c.start_ms.in_(starts), epochs.c.ended_ms.is_not(None))
+        with reading(self._engine) as connection:
+            return list(connection.scalars(select(epochs.c.start_ms).where(*here)))
+
     def over(self, site: str, until_ms: int) -> list[Epoch]:
         """The epochs that ended by `until_ms` and of which something may be left to destroy, oldest first."""
         here = (epochs.c.site == site, epochs.c.end_ms <= until_ms, epochs.c.destroyed_ms.is_(None))

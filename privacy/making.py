@@ -18,7 +18,7 @@ from privacy.blocks import Blocks
 from privacy.bounding import Bounded
 from privacy.errors import NotCertified
 from privacy.ledger import Charge
-from privacy.models import ATTO, Mechanism, NoisyCount, Release, Window, noisy
+from privacy.models import ATTO, THRESHOLD, Mechanism, NoisyCount, Release, Window, noisy
 from tacit.core.declaration import Measure
 from tacit.core.ids import new_id
 
@@ -32,7 +32,10 @@ class Making:
     blocks: Blocks
 
     def release(self, measure: Measure, found: Bounded, charge: Charge, names: Mapping[int, str]) -> Release:
-        """One measure's release. `names` spells the undeclared keys that were staged. Raises `NotCertified`, `StorageUnavailable`."""
+        """One measure's release. `names` spells the undeclared keys that were staged.
+
+        Raises `NotCertified`, `StorageUnavailable`, `Overtaken`.
+        """
         plan = accounting.plan_window(measure, charge.rho_pico)
         if plan is None:  # the ledger admits nothing that it cannot pay noise for
             raise NotCertified()
@@ -43,7 +46,7 @@ class Making:
             return self._new(measure, plan.mechanism, charge, noised(measure, plan, exact))
         step = self.blocks.step(measure, plan, exact, now_ms=self.now_ms)
         vector = noised(measure, step.plan, step.exact)
-        row = step.row(vector, self.blocks.releases.rows(step.block) if step.position else [])
+        row = step.row(vector, self.blocks.releases.rows(step.block, before=step.position))
         return self._new(measure, step.plan.mechanism, charge, vector, row=row)
 
     def _keys(self, measure: Measure, plan: Plan, counts: Mapping[int, int], charge: Charge, names: Mapping[int, str]) -> Release:
@@ -62,7 +65,7 @@ class Making:
             rho_pico=plan.count_rho_pico,
             delta=Fraction(charge.delta_atto, ATTO),
         )
-        mechanism = Mechanism(name="discrete_gaussian_threshold", scale=plan.count_scale)
+        mechanism = Mechanism(name=THRESHOLD, scale=plan.count_scale)
         return self._new(measure, mechanism, charge, tuple(shown.values()), keys=tuple(shown), threshold=threshold)
 
     def _new(self, measure: Measure, mechanism: Mechanism, charge: Charge, vector: tuple[NoisyCount, ...], **more: object) -> Release:

@@ -26,6 +26,9 @@ ATTO = 10**18
 """And delta in whole units of 1e-18."""
 
 
+GAUSSIAN, THRESHOLD = "discrete_gaussian", "discrete_gaussian_threshold"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """One stretch of arrival time that is released as a whole. It never straddles an epoch."""
@@ -43,7 +46,7 @@ class Mechanism:
     With correlated noise these are the ones of a row, counted in contributions of the row's own window.
     """
 
-    name: str = "discrete_gaussian"
+    name: str = GAUSSIAN
     scale: float = 0.0
     sum_scale: float | None = None
     over_time: str = "none"

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy import Row as Record
 from sqlalchemy.exc import IntegrityError
 
-from privacy.errors import NotCharged, Overtaken
-from privacy.models import Mechanism, Release, Row, Window, packed, unpacked
+from privacy.errors import EpochEnded, NotCharged, Overtaken
+from privacy.models import GAUSSIAN, THRESHOLD, Mechanism, Release, Row, Window, packed, unpacked
 from privacy.strategy import Strategy
-from privacy.tables import charges, closings, definitions
+from privacy.tables import charges, closings, definitions, epochs
 from privacy.tables import releases as table
 from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import reading, writing
@@ -51,8 +51,8 @@ class ReleaseStore:
     def publish(self, releases: Sequence[Release], evidence: EvidenceLog, *, window: Window | None = None) -> bool:
         """Publish all releases of a window, or none; False where the window was published before.
 
-        Every release needs a charge of the same rho (`NotCharged`). `window` is needed only where `releases` may be empty. Raises
-        `Overtaken` where another process published a row from the same secret state.
+        Every release needs a charge of the same rho (`NotCharged`) and an epoch that goes on (`EpochEnded`). `window` is needed only
+        where `releases` may be empty. Raises `Overtaken` where another process published a row from the same secret state.
         """
         windows = sorted({r.window for r in releases} | ({window} if window else set()), key=lambda w: (w.site, w.start_ms))
         try:
@@ -78,12 +78,12 @@ class ReleaseStore:
             return
 
     def finish(self, window: Window, entries: Sequence[Entry], evidence: EvidenceLog) -> None:
-        """The window's last step: nothing is left to do for it. `entries` say what was destroyed."""
+        """The window's last step: nothing is left to do for it. `entries` say what was destroyed, and are entered once."""
         at = (closings.c.site == window.site) & (closings.c.window_ms == window.start_ms)
+        steps = {PUBLISHED: FINISHED, FAILING: FAILED}
+        moved = update(closings).where(at, closings.c.state.in_(steps)).values(state=case(steps, value=closings.c.state))
         with writing(self._engine) as connection:
-            for before, after in ((PUBLISHED, FINISHED), (FAILING, FAILED)):
-                connection.execute(update(closings).where(at, closings.c.state == before).values(state=after))
-            if entries:
+            if connection.execute(moved).rowcount and entries:
                 evidence.append(entries, connection)
 
     def closing(self, site: str, window_ms: int) -> Closing | None:
@@ -149,18 +149,18 @@ class ReleaseStore:
         query = select(table).where(table.c.site == site, table.c.measure_id == measure_id, table.c.block.is_not(None))
         return next(iter(self._select(query.order_by(table.c.evidence_index.desc(), table.c.position.desc()).limit(1))), None)
 
-    def rows(self, block: str) -> builtins.list[bytes]:
-        """The published rows of one block of correlated noise, packed, in order."""
+    def rows(self, block: str, *, before: int) -> builtins.list[bytes]:
+        """The published rows of one block of correlated noise up to a position, packed, in order."""
+        query = select(table.c.vector).where(table.c.block == block, table.c.position < before).order_by(table.c.position)
         with reading(self._engine) as connection:
-            return [bytes(v) for v in connection.scalars(select(table.c.vector).where(table.c.block == block).order_by(table.c.position))]
+            return [bytes(v) for v in connection.scalars(query)]
 
-    def block_before(self, release: Release) -> str | None:
-        """The block that the measure was in before this release's."""
+    def row_before(self, release: Release) -> Row | None:
+        """The row that the measure published before this release's, whatever its block."""
         same = (table.c.site == release.site, table.c.measure_id == release.measure.id, table.c.block.is_not(None))
-        query = select(table.c.block).where(*same, table.c.evidence_index < release.evidence_index)
-        with reading(self._engine) as connection:
-            block: str | None = connection.scalar(query.order_by(table.c.evidence_index.desc()).limit(1))
-        return block
+        query = select(table).where(*same, table.c.evidence_index < release.evidence_index)
+        found = self._select(query.order_by(table.c.evidence_index.desc()).limit(1))
+        return found[0].row if found else None
 
     def unchecked(self, site: str) -> builtins.list[Release]:
         """Releases whose quality has not been decided, oldest first; a crash between publication and check leaves some."""
@@ -208,6 +208,10 @@ def _insert_window(connection: Connection, window: Window, releases: Sequence[Re
     at = (closings.c.site == window.site) & (closings.c.window_ms == window.start_ms)
     connection.execute(delete(closings).where(at, closings.c.state.in_((FAILED, FAILING))))
     connection.execute(insert(closings).values(_closing(window, PUBLISHED, "", now_ms)))
+    # Before the evidence log's lock: whoever ends an epoch takes the two in this order.
+    epoch = select(epochs.c.ended_ms).where(epochs.c.site == window.site, epochs.c.start_ms == window.epoch_ms)
+    if connection.scalar(epoch.with_for_update(read=True)) is not None:
+        raise EpochEnded()
     for release in releases:
         marked = connection.execute(
             update(charges)
@@ -264,12 +268,13 @@ def _values(release: Release) -> dict[str, Any]:
 
 def _release(row: Record[Any], measure: Measure) -> Release:
     strategy = _strategy(row.strategy) if row.strategy else None
+    name, over_time = GAUSSIAN if row.threshold is None else THRESHOLD, strategy.over_time if strategy else "none"
     return Release(
         id=row.id,
         site=row.site,
         measure=measure,
         window=Window(row.site, row.window_ms, row.window_end_ms, row.epoch_ms),
-        mechanism=Mechanism(scale=row.scale, sum_scale=row.sum_scale, over_time=strategy.over_time if strategy else "none"),
+        mechanism=Mechanism(name, row.scale, row.sum_scale, over_time),
         rho_pico=row.rho_pico,
         vector=unpacked(row.vector),
         published_ms=row.published_ms,

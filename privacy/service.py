@@ -69,6 +69,8 @@ class Sanitiser:
         if decided_ms is not None:
             for epoch in self.ledger.over(site, decided_ms):
                 self._end_epoch(epoch)
+            for epoch_ms in self.ledger.ended(site, self.presence.epochs(site)):
+                self.presence.end_epoch(site, epoch_ms)  # recorded too late, by a process that was overtaken and then died
             self.source.sweep(site, decided_ms)
 
     def _release(self, site: Site, window: Window) -> None:
@@ -80,20 +82,23 @@ class Sanitiser:
             except StorageUnavailable:
                 raise
             except Problem as problem:
-                if isinstance(problem, EpochEnded) and self.releases.closing(site.name, window.start_ms) is not None:
-                    raise  # it was decided before, and it is too late for a repair
+                closing = self.releases.closing(site.name, window.start_ms)
+                if isinstance(problem, EpochEnded) and closing is not None and closing.state == FAILED:
+                    raise  # it is too late for a repair
                 self.releases.fail(window, problem.type, self.evidence)
                 return
-            made = self._made(site, window, contributions)
-            with self.source.steady(window, contributions) as steady, suppress(Overtaken):
-                if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
-                    self.releases.publish(made, self.evidence, window=window)
-                    published = True
+            with suppress(Overtaken):
+                made = self._made(site, window, contributions)
+                with self.source.steady(window, contributions) as steady:
+                    if steady:  # otherwise somebody withdrew meanwhile: these numbers are thrown away unseen, under the same charge
+                        self.releases.publish(made, self.evidence, window=window)
+                        published = True
 
     def _made(self, site: Site, window: Window, contributions: Columns) -> list[Release]:
+        seen = self.presence.state(window)
         used = self.presence.others(window, site.measures)
         found = bounded_counts(contributions, site.measures, used, start_ms=window.start_ms)
-        self.presence.record(window, found.people)
+        self.presence.record(window, found.people, seen=seen)
         try:
             admitted = self.ledger.charge(site, window, site.measures)
         except EpochEnded:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +8,11 @@ from sqlalchemy import delete, func, insert, select
 
 from privacy.errors import EpochEnded, NotCharged, WindowNotDue
 from privacy.models import Window
-from privacy.service import Sanitiser
 from privacy.tables import charges, presence, releases, spends
 from tacit.core.db import reading, writing
 from tacit.core.declaration import Bounds
 from tacit.core.errors import StorageUnavailable
+from tests.privacy.interruptions import STEPS, Killed, dying_in, met_in
 from tests.privacy.world import EPOCH, WINDOW, Row, World, count, shop, window
 
 PAGES = count("pages", share="0.4")
@@ -78,60 +77,13 @@ def test_closing_forgets_the_window_and_the_epochs_end_forgets_who_was_there(hou
     assert scopes == [{"scope": "epoch", "start": 0, "end": EPOCH}]
 
 
-STEPS = [
-    ("source", "contributions"),
-    ("presence", "others"),
-    ("presence", "record"),
-    ("ledger", "open_epoch"),
-    ("ledger", "charge"),
-    ("releases", "publish"),
-    ("source", "forget"),
-    ("ledger", "end_epoch"),
-    ("presence", "end_epoch"),
-    ("source", "end_epoch"),
-    ("releases", "finish"),
-]
-
-
-class Killed(Exception):
-    """The process died here."""
-
-
-@dataclass
-class Dying:
-    """The real part, dying once just before or just after the work of one step."""
-
-    part: Any
-    step: str
-    after: bool
-    armed: bool = True
-
-    def __getattr__(self, name: str) -> Any:
-        real: Callable[..., Any] = getattr(self.part, name)
-        return self._fatal(real) if name == self.step and self.armed else real
-
-    def _fatal(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
-            self.armed = False
-            if self.after:
-                real(*args, **named)
-            raise Killed
-
-        return call
-
-
-def dying_in(house: World, part: str, step: str, *, after: bool) -> Sanitiser:
-    changed: dict[str, Any] = {part: Dying(getattr(house.sanitiser, part), step, after)}
-    return replace(house.sanitiser, **changed)
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("part", "step"), STEPS, ids=[".".join(s) for s in STEPS])
 def test_a_crash_at_any_step_ends_in_one_release_and_one_charge(house: World, part: str, step: str, after: bool) -> None:
     last = EPOCH - WINDOW
     house.source.first_ms, house.clock.now = last, EPOCH
     house.source.put(last, *crowd(PAGES.id, 1), *crowd(VISITS.id, 1))
-    dying = dying_in(house, part, step, after=after)
+    dying = dying_in(house.sanitiser, part, step, after=after)
     with pytest.raises(Killed):
         dying.close(SHOP, window(last))
     offered = house.sanitiser.due("shop")
@@ -152,7 +104,7 @@ def test_a_repeat_that_finds_fewer_rows_makes_nobody_countable_again(house: Worl
     house.source.put(0, *crowd(PAGES.id, 1))
     house.source.put(WINDOW, *crowd(PAGES.id, 2))
     with pytest.raises(Killed):
-        dying_in(house, "ledger", "charge", after=False).close(SHOP, window(0))
+        dying_in(house.sanitiser, "ledger", "charge", after=False).close(SHOP, window(0))
     house.source.rows.clear()
     house.source.put(WINDOW, *crowd(PAGES.id, 2))
     house.close_due(SHOP)
@@ -260,3 +212,66 @@ def test_the_evidence_does_not_tell_whether_anybody_came(house: World) -> None:
     with_people = house.evidence.kinds()
     house.sanitiser.close(SHOP, window(WINDOW))
     assert house.evidence.kinds() == with_people * 2
+
+
+def test_what_was_destroyed_is_entered_once_where_two_clean_up_at_once(house: World) -> None:
+    house.clock.now = WINDOW
+    other = met_in(house.sanitiser, "source", "forget", lambda: house.sanitiser.close(SHOP, window(0)))
+    other.close(SHOP, window(0))
+    assert house.evidence.kinds() == ["release.published", "key.destroyed"]
+
+
+def test_a_repair_that_the_end_of_its_epoch_overtakes_publishes_nothing(house: World) -> None:
+    house.source.put(0, *crowd(PAGES.id, 1))
+    house.source.broken.add(0)
+    house.clock.now = EPOCH - WINDOW
+    house.close_due(SHOP)
+    house.source.broken.clear()
+    house.clock.now = EPOCH
+    late = met_in(house.sanitiser, "releases", "publish", lambda: house.close_due(SHOP))
+    with pytest.raises(EpochEnded):
+        late.close(SHOP, window(0))
+    assert house.releases.of_window("shop", 0) == []
+    assert (rows_in(house, presence), house.source.keys) == (0, set())
+    assert house.sanitiser.due("shop") == []
+
+
+def test_who_was_recorded_too_late_by_a_process_that_died_is_forgotten_with_the_next_window(house: World) -> None:
+    last = EPOCH - WINDOW
+    house.source.first_ms, house.clock.now = last, EPOCH
+    house.source.put(last, *crowd(PAGES.id, 1))
+    with pytest.raises(Killed):
+        met_in(dying_in(house.sanitiser, "presence", "record", after=True), "presence", "record", lambda: house.close_due(SHOP)).close(
+            SHOP, window(last)
+        )
+    house.clock.now += WINDOW
+    house.close_due(SHOP)
+    assert rows_in(house, presence) == 0
+
+
+def test_a_length_of_epochs_that_is_taken_back_after_a_crash_stops_nothing(house: World) -> None:
+    house.clock.now = EPOCH
+    house.close_due(SHOP)
+    longer = shop(PAGES, VISITS, epoch_ms=2 * EPOCH)
+    mistaken = Window("shop", EPOCH, EPOCH + WINDOW, 0)
+    house.clock.now += 2 * WINDOW
+    with pytest.raises(Killed):
+        dying_in(house.sanitiser, "releases", "fail", after=True)._release(longer, mistaken)
+    house.close_due(SHOP)
+    assert house.sanitiser.due("shop") == []
+    assert len(house.releases.of_window("shop", EPOCH + WINDOW)) == 2
+
+
+@pytest.mark.parametrize("step", ["others", "record"])
+def test_a_repair_and_a_close_at_once_count_nobody_in_more_windows_than_declared(house: World, step: str) -> None:
+    """Each looks at who was counted before, and records its own people afterwards; whoever records second has to look again."""
+    for message, at in enumerate((0, WINDOW)):
+        house.source.put(at, *crowd(PAGES.id, message))
+    house.source.broken.add(0)
+    house.clock.now = WINDOW
+    house.close_due(SHOP)
+    house.source.broken.clear()
+    house.clock.now = 2 * WINDOW
+    met_in(house.sanitiser, "presence", step, lambda: house.close_due(SHOP)).close(SHOP, window(0))
+    assert sorted(counted(house, at, "pages") for at in (0, WINDOW)) == [0, 1]
+    assert house.sanitiser.due("shop") == []

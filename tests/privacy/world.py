@@ -172,6 +172,7 @@ class World:
     ledger: Ledger
     sanitiser: Sanitiser
     secrets: Secrets
+    custody: Path
 
     def close_due(self, site: Site) -> None:
         for one in self.sanitiser.due(site.name):
@@ -187,4 +188,4 @@ def world(directory: Path) -> World:
     releases, ledger = ReleaseStore(released, clock), Ledger(released, clock)
     secrets = Secrets(directory / "custody", RootKey(b"r" * 32))
     sanitiser = Sanitiser(source, PresenceBook(intake), ledger, releases, evidence, clock, secrets)
-    return World(intake, released, clock, source, evidence, releases, ledger, sanitiser, secrets)
+    return World(intake, released, clock, source, evidence, releases, ledger, sanitiser, secrets, directory / "custody")
