@@ -36,7 +36,9 @@ def run() -> Iterator[Result]:
     yield Result("independent noise against its formula", f"{ratio:.4f}", "within 2 %", abs(ratio - 1) <= 0.02)
     prefix = _error("prefix", WINDOWS)
     bound = _least(WINDOWS)
-    yield Result("sums since the start over 1,024 windows against the least possible", f"{prefix / bound:.3f} x", "<= 1.07 x", prefix / bound <= 1.07)
+    yield Result(
+        "sums since the start over 1,024 windows against the least possible", f"{prefix / bound:.3f} x", "<= 1.07 x", prefix / bound <= 1.07
+    )
     tree = math.sqrt(11 * sum(t.bit_count() for t in range(1, WINDOWS + 1)) / WINDOWS)
     yield Result("a binary tree's error against ours, same rho", f"{tree / prefix:.2f} x", ">= 2.3 x", tree / prefix >= 2.3)
     apart = math.sqrt((WINDOWS + 1) / 2)

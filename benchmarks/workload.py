@@ -80,9 +80,7 @@ def closing(columns: dict[str, npt.NDArray[np.generic]], pages: Measure) -> Iter
         upgrade(released, "released")
         clock = SystemClock()
         log, secrets = Log(released, clock), Secrets(Path(place) / "custody", RootKey(bytes(32)))
-        sanitiser = Sanitiser(
-            _Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), log, clock, secrets
-        )
+        sanitiser = Sanitiser(_Arrived(columns), PresenceBook(intake), Ledger(released, clock), ReleaseStore(released), log, clock, secrets)
         starts = count(0, DAY)
 
         def close() -> Release:
