@@ -17,7 +17,7 @@ from tests.attack.people import Staged
 
 
 def half_noise(plan: Plan) -> Plan:
-    """Half the scale. It loses four times as much, which OpenDP would refuse against the charge; here it is told to expect that and more."""
+    """Half the scale, which loses four times as much. OpenDP would refuse that against the charge; here it is told to expect it."""
     return replace(
         plan,
         count_scale=plan.count_scale / 2,

@@ -40,15 +40,16 @@ class Terms:
     """About everything that is published from one person's epoch."""
 
 
-def terms(measure: Measure, *, epsilon: str = "8") -> Terms:
-    """A large epsilon makes an audit sharp: what is tested does not depend on it."""
+def terms(measure: Measure, *, epsilon: str = "8", delta: str = "1e-6") -> Terms:
+    """A large epsilon, or delta, makes an audit sharp: what is tested does not depend on it."""
     site = shop(measure, epsilon=epsilon)
-    rho, delta = accounting.terms_of(site)
+    site = replace(site, privacy=replace(site.privacy, delta=Decimal(delta)))
+    rho, converting = accounting.terms_of(site)
     reserved = accounting.share_of(rho, measure.share)
     keys = accounting.atto(site.privacy.delta * measure.keys.delta_share) if measure.keys else 0
     charge = Charge(accounting.per_window(measure, reserved), accounting.per_window(measure, keys))
     uncertain = keys / ATTO
-    return Terms(charge, Claim(accounting.epsilon_of(reserved, delta), float(delta) + uncertain, reserved / PICO, uncertain))
+    return Terms(charge, Claim(accounting.epsilon_of(reserved, converting), float(site.privacy.delta), reserved / PICO, uncertain))
 
 
 def plan_of(measure: Measure, charge: Charge) -> Plan:
