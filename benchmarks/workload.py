@@ -54,8 +54,11 @@ class _Arrived:
     def forget(self, window: Window) -> bool:  # noqa: ARG002
         return True
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:  # noqa: ARG002
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:  # noqa: ARG002
         return True
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """There is no key."""
 
     def cut(self, site: str) -> None:
         """Nothing is open."""

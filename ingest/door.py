@@ -21,6 +21,7 @@ from ingest.plans import Contribution, Refused, SitePlan
 from ingest.pseudonyms import PurposeKeys
 from ingest.recent import Recent, recall
 from ingest.rows import PACKING
+from ingest.spelling import Speller
 from ingest.staging import Staging
 from ingest.windows import Window
 from tacit.core.clock import Clock
@@ -45,11 +46,11 @@ _log = Log("door")
 class _Keys:
     """One site's keys while one window is open."""
 
-    __slots__ = ("epoch_ms", "order", "purposes", "window_start")
+    __slots__ = ("epoch_ms", "order", "purposes", "speller", "window_start")
 
     def __init__(self, window_start: int, epoch_ms: int, secret: bytes, window_key: bytes, purposes: Sequence[str]) -> None:
         self.window_start, self.epoch_ms = window_start, epoch_ms
-        self.order = Mac(window_key)
+        self.order, self.speller = Mac(window_key), Speller(window_key)
         self.purposes = {purpose: PurposeKeys(secret, purpose) for purpose in purposes}
 
 
@@ -81,7 +82,7 @@ class Door:
                 if isinstance(event, str):
                     raise Refused(event)
                 _require_sound(event, latest, oldest)
-                contributions = plan.contributions(event.type, event.properties)
+                contributions = plan.contributions(event)
             except Refused as refusal:
                 rejected.append({"index": index, "code": refusal.code})
                 continue
@@ -114,9 +115,11 @@ class Door:
             _log.fault("choices.uncounted", error)
 
     def forget_recent(self) -> None:
-        """After a failed sync: a resent event must be staged again, not called a duplicate."""
+        """After a failed sync: a resent event must be staged again, not called a duplicate, and its texts spelled again."""
         # Blank, not absent: reading the files again would find the very rows that may not be on the disk.
         self._recent = {site: Recent(recent.window_start) for site, recent in self._recent.items()}
+        for keys in list(self._keys.values()):
+            keys.speller.forget()
 
     def tidy(self) -> bool:
         """Let go of the keys of windows that are over; whether any are still held. For a process without traffic to call."""
@@ -163,13 +166,14 @@ class Door:
     def _stage(self, site: str, plan: SitePlan, admitted: Sequence[Admitted], refused: Counter[str]) -> int:
         """Make rows and stage them; how many events were taken. Duplicates and a lost key are added to `refused`."""
         fresh: set[bytes] = set()
+        spelled: dict[bytes, bytes] = {}
         taken = 0
 
         def make_rows(window: Window) -> bytes:
             nonlocal taken
             keys = self._keys_for(site, plan, window)
             recent = self._recent_of(site, window)
-            rows, taken = _rows(admitted, keys, recent, fresh)
+            rows, taken = _rows(admitted, keys, recent, fresh, spelled)
             return rows
 
         try:
@@ -182,6 +186,9 @@ class Door:
         recent = self._recent.get(site)
         if recent is not None:
             recent.add(fresh)
+        keys = self._keys.get(site)
+        if keys is not None and spelled:
+            keys.speller.remember(spelled)
         return taken
 
     def _keys_for(self, site: str, plan: SitePlan, window: Window) -> _Keys:
@@ -189,8 +196,8 @@ class Door:
         if found is not None and found.window_start == window.start:
             return found
         self._keys.pop(site, None)
-        epoch_ms = plan.site.privacy.epoch_of(window.start)
-        secret = self._custody.epoch_secret(site, epoch_ms)
+        epoch_ms, end_ms = plan.site.privacy.span_of(window.start)
+        secret = self._custody.epoch_secret(site, epoch_ms, end_ms)
         window_key = self._custody.window_key(site, window.start, create=True)
         if window_key is None:
             raise StorageUnavailable("the window has no key")
@@ -205,10 +212,13 @@ class Door:
         return found
 
 
-def _rows(admitted: Sequence[Admitted], keys: _Keys, recent: Recent, fresh: set[bytes]) -> tuple[bytes, int]:
-    """Packed rows of all messages that are new, and how many events they come from. The messages are added to `fresh`."""
+def _rows(admitted: Sequence[Admitted], keys: _Keys, recent: Recent, fresh: set[bytes], spelled: dict[bytes, bytes]) -> tuple[bytes, int]:
+    """Packed rows of all messages that are new, and how many events they come from. The messages are added to `fresh`.
+
+    Texts that no declaration knows are spelled out in front of the rows that count them, and added to `spelled`.
+    """
     pack, order, purposes = PACKING.pack, keys.order.digest, keys.purposes
-    current, previous = recent.current, recent.previous
+    current, previous, halves = recent.current, recent.previous, keys.speller.halves
     rows: list[bytes] = []
     taken = 0
     for person, message, contributions in admitted:
@@ -225,9 +235,12 @@ def _rows(admitted: Sequence[Admitted], keys: _Keys, recent: Recent, fresh: set[
                     h = order(keyed)
                     fresh.add(m)
             if new:
-                rows.append(pack(pseudonym, h, m, measure_id, cell, value))
+                if type(cell) is not bytes:
+                    rows.append(pack(pseudonym, h, m, measure_id, cell, value))
+                else:
+                    rows.append(pack(pseudonym, h, m, measure_id, *halves(measure_id, cell, spelled)))
         taken += len(rows) > before
-    return b"".join(rows), taken
+    return b"".join([*spelled.values(), *rows]), taken
 
 
 def _require_sound(event: Event, latest: datetime, oldest: datetime) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, delete, insert
 from ingest.tables import intake_quality
 from tacit.core.clock import Clock
 from tacit.core.db import writing
-from tacit.core.declaration import Site
+from tacit.core.declaration import Kind, Measure, Site
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,12 +51,21 @@ def _frame(site: Site, columns: Mapping[str, npt.NDArray[Any]]) -> pandas.DataFr
     beyond_cell, beyond_value = np.zeros(len(measure), dtype="int64"), np.zeros(len(measure), dtype="int64")
     for one in site.measures:
         mine = measure == one.id
-        low, high = (one.value.low, one.value.high) if one.value else (1, 1)
         declared |= mine
-        beyond_cell[mine] = cell[mine] - (one.cells - 1)
+        if one.keys:
+            continue  # cell and value are halves of a hash
+        cells, low, high = _limits(one)
+        beyond_cell[mine] = cell[mine] - (cells - 1)
         beyond_value[mine] = np.maximum(low - value[mine], value[mine] - high)
     named = (columns["p1"] != 0) | (columns["p2"] != 0)
     return pd.DataFrame({"declared": declared, "named": named, "beyond_cell": beyond_cell, "beyond_value": beyond_value})
+
+
+def _limits(measure: Measure) -> tuple[int, int, int]:
+    """How many cells a row may name, and between which values it may lie."""
+    if measure.kind is Kind.TRANSITIONS:  # one end of a step and its moment
+        return measure.dimensions[0].size, 0, 2**31 - 1
+    return measure.cells, *((measure.value.low, measure.value.high) if measure.value else (1, 1))
 
 
 def _run_suite(frame: pandas.DataFrame) -> dict[str, bool]:

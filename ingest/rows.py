@@ -1,7 +1,8 @@
 """The one form in which anything of an event is kept: 48 bytes without an identifier, a time or a property.
 
 Pseudonym, order key and message hash are keyed per purpose or window, so rows of two purposes have no value in common, and nothing a
-client chooses can meet another person's rows.
+client chooses can meet another person's rows. A negative measure marks a row that counts nothing: it spells out, beside the counted rows,
+a text that a site counts without having declared it (`ingest.spelling`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ SIZE = PACKING.size
 FIELDS = (("p1", "<u8"), ("p2", "<u8"), ("h", "<i8"), ("m", "<u8"), ("measure", "<i8"), ("cell", "<u4"), ("value", "<i4"))
 MESSAGE_AT, MESSAGE_END = 24, 32
 """Where the message hash `m` lies in a row."""
+SIGN_AT, SIGN = 39, 0x80
+"""The highest byte of `measure`, and the bit in it that makes it negative."""
 
 
 @cache
@@ -34,5 +37,5 @@ def dtype() -> np.dtype[Any]:
 
 
 def messages(rows: bytes | bytearray) -> set[bytes]:
-    """The message hashes in packed rows, without numpy."""
-    return {bytes(rows[at + MESSAGE_AT : at + MESSAGE_END]) for at in range(0, len(rows), SIZE)}
+    """The message hashes in packed rows that count, without numpy."""
+    return {bytes(rows[at + MESSAGE_AT : at + MESSAGE_END]) for at in range(0, len(rows), SIZE) if not rows[at + SIGN_AT] & SIGN}

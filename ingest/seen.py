@@ -60,7 +60,7 @@ class SeenMessages:
 
     def before(self, site: str, window_start: int) -> Iterator[bytes]:
         """The joined hashes of the epoch's earlier windows, newest first, back to a day before. Raises `StagingCorrupt`."""
-        epoch_ms = self._epoch(site, window_start)
+        epoch_ms = self._declaration.sites[site].privacy.epoch_of(window_start)
         for start in sorted(self._starts(site), reverse=True):
             if max(epoch_ms, window_start - KEPT_MS) <= start < window_start:
                 with suppress(EpochKeyLost):
@@ -71,10 +71,6 @@ class SeenMessages:
         for start in self._starts(site):
             if start < before_ms:
                 self._path(site, start).unlink(missing_ok=True)
-
-    def end_epoch(self, site: str, epoch_ms: int) -> None:
-        """Delete the files of the epoch and of everything before it."""
-        self.prune(site, epoch_ms + self._declaration.sites[site].privacy.epoch_ms)
 
     def _read(self, site: str, window_start: int) -> bytes:
         path = self._path(site, window_start)
@@ -88,10 +84,8 @@ class SeenMessages:
             raise StagingCorrupt("the list of seen messages is damaged") from error
 
     def _cipher(self, site: str, window_start: int) -> AESGCM:
-        return AESGCM(derive(self._custody.epoch_secret(site, self._epoch(site, window_start)), "seen messages"))
-
-    def _epoch(self, site: str, at_ms: int) -> int:
-        return self._declaration.sites[site].privacy.epoch_of(at_ms)
+        start_ms, end_ms = self._declaration.sites[site].privacy.span_of(window_start)
+        return AESGCM(derive(self._custody.epoch_secret(site, start_ms, end_ms), "seen messages"))
 
     def _path(self, site: str, window_start: int) -> Path:
         return self._directory / site / "seen" / str(window_start)

@@ -11,6 +11,7 @@ epoch_keys = Table(
     intake_metadata,
     Column("site", String(64), primary_key=True),
     Column("epoch_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_ms", BigInteger, nullable=False, server_default="0"),
     # 16 bytes derived from the key one way: a file that holds another key is never mistaken for this epoch's.
     Column("fingerprint", LargeBinary(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),

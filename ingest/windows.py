@@ -1,7 +1,8 @@
 """Which window is open, agreed between all processes of a host by one locked control file.
 
 The invariant: rows are appended under the shared lock to the window that the control file names, and the control file changes under the
-exclusive lock only. So a window that `closed` returns has no writer any more and never gets one again. Starts only ever grow.
+exclusive lock only. So a window that `closed` returns has no writer any more and never gets one again. Starts only ever grow: where the
+clock is set back by more than a window, windows go on from where they were at half the clock's speed, until it has caught up.
 A lock belongs to an open file description: each book holds one of its own, used by one thread at a time, and a forked child opens another.
 """
 
@@ -20,12 +21,18 @@ from zlib import crc32
 
 from ingest.errors import StagingCorrupt
 from ingest.forks import reset_in_child
+from tacit.core.logs import Log
 
 _PAIR = struct.Struct("<qq")
 _CHECKED = struct.Struct("<qqI")
 
 _ATTEMPTS = 10
 """Reads of a record that another process may be writing at this moment."""
+
+_SLOWED = 2
+"""How many times longer a window lasts while the clock is behind: each one that closes then brings the clock a window nearer."""
+
+_log = Log("staging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class WindowBook:
     """One site's windows. `window_ms` is the grid; changed between two runs, it takes effect after the window that is open."""
 
     def __init__(self, staging_dir: Path, site: str, window_ms: int) -> None:
-        self._directory, self._window_ms = staging_dir / site, window_ms
+        self._site, self._directory, self._window_ms = site, staging_dir / site, window_ms
         self._mutex = threading.Lock()
         self._handles: tuple[int, int] | None = None
         reset_in_child(self)
@@ -53,7 +60,7 @@ class WindowBook:
             fcntl.flock(lock, fcntl.LOCK_SH)
             try:
                 window = _load(control)
-                if window is None or now >= window.end:
+                if window is None or now >= window.end or self._is_behind(window, now):
                     fcntl.flock(lock, fcntl.LOCK_EX)  # gives the shared lock up first, so everything is read again
                     window = self._roll(control, now)
                 yield window
@@ -61,12 +68,13 @@ class WindowBook:
                 fcntl.flock(lock, fcntl.LOCK_UN)
 
     def cut(self, now: int) -> None:
-        """Close the open window early, at `now`; the next one ends where this one would have."""
+        """Close the open window early, now; the next one ends where this one would have."""
         with self._exclusive() as control:
             window = self._roll(control, now)
-            if window.start < now < window.end:
-                self._mark(now, self._window_ms)
-                _store(control, Window(now, window.end))
+            at = self._time(window, now)
+            if window.start < at < window.end:
+                self._mark(at, self._window_ms)
+                _store(control, Window(at, window.end))
 
     def closed(self, after_ms: int | None, now: int) -> list[Window]:
         """All windows that have ended, in order, from the one that starts at `after_ms`; those without events included."""
@@ -109,8 +117,10 @@ class WindowBook:
 
     def _roll(self, control: int, now: int) -> Window:
         window = _load(control)
-        if window is not None and now < window.end:
-            return window
+        if window is not None:
+            now = self._time(window, now)
+            if now < window.end:
+                return window
         grid_start = now - now % self._window_ms
         if window is None:
             start = grid_start
@@ -122,6 +132,32 @@ class WindowBook:
         rolled = Window(start, start - start % self._window_ms + self._window_ms)
         _store(control, rolled)
         return rolled
+
+    def _is_behind(self, window: Window, now: int) -> bool:
+        """Whether the clock was set back: a window's length is left to chance, and to the small corrections that clocks make."""
+        return now + self._window_ms < window.start
+
+    def _time(self, window: Window, now: int) -> int:
+        """What time it is for the open window: the clock's, or, where that is behind, half of what has passed since this was noticed."""
+        if not self._is_behind(window, now):
+            return now
+        noticed = self._noticed(window)
+        if noticed is None or now < noticed:
+            noticed = now
+            self._notice(window, now)
+            _log.warning("clock.behind", site=self._site, seconds=(window.start - now) // 1000)
+        return window.start + (now - noticed) // _SLOWED
+
+    def _noticed(self, window: Window) -> int | None:
+        """When the clock was first seen behind this window."""
+        with suppress(FileNotFoundError, StagingCorrupt):
+            found = _parse((self._directory / "behind").read_bytes())
+            return found.end if found is not None and found.start == window.start else None
+        return None
+
+    def _notice(self, window: Window, now: int) -> None:
+        # Lost or damaged it costs nothing but time: the open window then lasts longer.
+        (self._directory / "behind").write_bytes(_CHECKED.pack(window.start, now, _crc(window.start, now)))
 
     def _marks(self) -> list[tuple[int, int]]:
         """(moment, grid from then on): where counting began, each cut, each change of the grid."""

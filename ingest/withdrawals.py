@@ -47,24 +47,24 @@ class Withdrawals:
         connection: Connection,
         do: Callable[[str, int, str, bytes, Connection], None],
     ) -> None:
-        for epoch_ms in self._epochs(site, connection):
+        for epoch_ms, end_ms in self._epochs(site, connection):
             try:
-                secret = self._custody.epoch_secret(site, epoch_ms, connection)
+                secret = self._custody.epoch_secret(site, epoch_ms, end_ms, connection)
             except EpochKeyLost:
                 continue  # whatever was staged under it cannot be read by anybody either
             for purpose in purposes:
                 do(site, epoch_ms, purpose, person(secret, purpose, id_type, subject), connection)
 
-    def _epochs(self, site: str, connection: Connection) -> list[int]:
+    def _epochs(self, site: str, connection: Connection) -> list[tuple[int, int]]:
         """The current epoch, a next one that is near, and earlier ones whose last windows are still to be released."""
         declared = self._declaration.sites.get(site)
         if declared is None:
             raise UnknownSite()
         now_ms = self._clock.now_ms()
-        current = declared.privacy.epoch_of(now_ms)
-        near = declared.privacy.epoch_of(now_ms + AHEAD_MS)
+        current = declared.privacy.span_of(now_ms)
+        near = declared.privacy.span_of(now_ms + AHEAD_MS)
         window = self._staging.book(site).current()
-        staged = declared.privacy.epoch_of(window.start) if window is not None else current  # ahead of us if the clock went back
+        staged = declared.privacy.span_of(window.start) if window is not None else current  # ahead of us if the clock went back
         return sorted({current, near, staged, *self._custody.live_epochs(site, connection)})
 
     def _bury(self, site: str, epoch_ms: int, purpose: str, who: bytes, connection: Connection) -> None:

@@ -20,9 +20,9 @@ from privacy.errors import EpochEnded, EpochMismatch
 from privacy.models import ATTO, Window
 from privacy.tables import charges, definitions, epochs, refusals, spends
 from tacit.core.clock import Clock
-from tacit.core.db import writing
+from tacit.core.db import reading, writing
 from tacit.core.declaration import Measure, Site
-from tacit.core.evidence import canonical
+from tacit.core.evidence import Entry, EvidenceLog, canonical
 
 BUDGET_EXHAUSTED, SHARE_TOO_SMALL, DELTA_EXHAUSTED = "budget_exhausted", "share_too_small", "delta_exhausted"
 
@@ -80,6 +80,21 @@ class Ledger:
         with writing(self._engine) as connection:
             _alone(connection)
             connection.execute(update(epochs).where(*key).values(ended_ms=self._clock.now_ms()))
+
+    def over(self, site: str, until_ms: int) -> list[Epoch]:
+        """The epochs that ended by `until_ms` and of which something may be left to destroy, oldest first."""
+        here = (epochs.c.site == site, epochs.c.end_ms <= until_ms, epochs.c.destroyed_ms.is_(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(epochs).where(*here).order_by(epochs.c.start_ms)).all()
+        return [Epoch(r.site, r.start_ms, r.end_ms, r.rho_pico, r.keys_atto) for r in rows]
+
+    def destroyed(self, epoch: Epoch, entries: Sequence[Entry], evidence: EvidenceLog) -> None:
+        """Note that nothing is left of an ended epoch, with what the evidence log says of it. Safe to repeat: it is noted once."""
+        key = (epochs.c.site == epoch.site, epochs.c.start_ms == epoch.start_ms, epochs.c.destroyed_ms.is_(None))
+        with writing(self._engine) as connection:
+            _alone(connection)
+            if connection.execute(update(epochs).where(*key).values(destroyed_ms=self._clock.now_ms())).rowcount:
+                evidence.append(entries, connection)
 
 
 @dataclass(frozen=True, slots=True)

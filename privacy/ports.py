@@ -25,7 +25,7 @@ class Contributions:
 
     columns: Mapping[str, npt.NDArray[Any]]
     names: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
-    """The texts of undeclared keys by measure id and key number."""
+    """As `Columns.names`."""
 
     @classmethod
     def of_rows(cls, rows: npt.NDArray[Any]) -> Contributions:
@@ -52,7 +52,13 @@ class Columns(Protocol):
     @property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
     @property
-    def names(self) -> Mapping[int, Mapping[int, str]]: ...
+    def names(self) -> Mapping[int, Mapping[int, str]]:
+        """The text behind the number of an undeclared value, by measure id and number.
+
+        Such a row's number, unsigned in 64 bits, has `cell` as its low half and the bits of `value` as its high half. A number may be
+        without a text, a text without a row.
+        """
+        ...
 
 
 class EventSource(Protocol):
@@ -74,8 +80,12 @@ class EventSource(Protocol):
         """Destroy the window's rows and key; whether a key was destroyed. Safe to repeat."""
         ...
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:
         """Destroy the epoch's keys and what is left of it; whether a key was destroyed. Safe to repeat."""
+        ...
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """End every epoch that has a key and was over by `until_ms`, also where the declaration no longer knows it. Safe to repeat."""
         ...
 
     def cut(self, site: str) -> None:

@@ -94,10 +94,9 @@ class ReleaseStore:
         """Windows that are decided but not cleaned up, oldest first."""
         return [c.window for c in self._closings(closings.c.site == site, closings.c.state.in_((PUBLISHED, FAILING)))]
 
-    def failed(self, site: str, epoch_ms: int) -> builtins.list[Window]:
-        """Windows of an epoch for which nothing was published."""
-        condition = (closings.c.site == site, closings.c.epoch_ms == epoch_ms, closings.c.state.in_((FAILED, FAILING)))
-        return [c.window for c in self._closings(*condition)]
+    def failed(self, site: str, epoch_ms: int) -> builtins.list[Closing]:
+        """The windows of an epoch for which nothing was published, oldest first."""
+        return self._closings(closings.c.site == site, closings.c.epoch_ms == epoch_ms, closings.c.state.in_((FAILED, FAILING)))
 
     def last_closed(self, site: str) -> int | None:
         """End of the latest window that was decided, whether it was published or failed."""

@@ -14,12 +14,12 @@ from typing import Any
 from privacy.blocks import Blocks
 from privacy.bounding import bounded_counts
 from privacy.errors import EpochEnded, EpochMismatch, Overtaken, WindowNotDue
-from privacy.ledger import Ledger
+from privacy.ledger import Epoch, Ledger
 from privacy.making import Making
 from privacy.models import Release, Window
 from privacy.ports import Columns, EventSource, SecretStore, Span
 from privacy.presence import PresenceBook
-from privacy.releases import FAILED, FAILING, FINISHED, ReleaseStore
+from privacy.releases import FAILED, FAILING, FINISHED, Closing, ReleaseStore
 from tacit.core.clock import Clock
 from tacit.core.declaration import Site
 from tacit.core.errors import Problem, StorageUnavailable
@@ -52,17 +52,24 @@ class Sanitiser:
         closing = self.releases.closing(site.name, window.start_ms)
         if closing is not None and closing.state == FINISHED:
             return self.releases.of_window(site.name, window.start_ms)
-        if closing is None:
-            self._require_turn(site, window)
+        if closing is None and window not in self.due(site.name)[:1]:
+            # Bounding looks back at earlier windows of the epoch, so a window waits for them. Whether it has ended is the source's to say.
+            raise WindowNotDue()
         if closing is None or closing.state in (FAILED, FAILING):
             self._release(site, window)
         self._clean_up(site, window)
         return self.releases.of_window(site.name, window.start_ms)
 
-    def _require_turn(self, site: Site, window: Window) -> None:
-        """Bounding looks back at earlier windows of the epoch, so a window waits for them, and for its own end."""
-        if window.end_ms > self.clock.now_ms() or any(w.start_ms < window.start_ms for w in self.due(site.name)):
-            raise WindowNotDue()
+    def end_epochs(self, site: str) -> None:
+        """End every epoch whose windows are all decided; afterwards nothing tells who was there. Safe to repeat; done after each window.
+
+        It goes by what the ledger promised, so an epoch ends also where the declaration has another length of epochs by now.
+        """
+        decided_ms = self.releases.last_closed(site)
+        if decided_ms is not None:
+            for epoch in self.ledger.over(site, decided_ms):
+                self._end_epoch(epoch)
+            self.source.sweep(site, decided_ms)
 
     def _release(self, site: Site, window: Window) -> None:
         published = False
@@ -70,9 +77,11 @@ class Sanitiser:
             try:
                 self.ledger.open_epoch(site, window.epoch_ms)
                 contributions = self.source.contributions(window)
-            except (StorageUnavailable, EpochEnded):
+            except StorageUnavailable:
                 raise
             except Problem as problem:
+                if isinstance(problem, EpochEnded) and self.releases.closing(site.name, window.start_ms) is not None:
+                    raise  # it was decided before, and it is too late for a repair
                 self.releases.fail(window, problem.type, self.evidence)
                 return
             made = self._made(site, window, contributions)
@@ -95,17 +104,15 @@ class Sanitiser:
         return [making.release(m, found, admitted[m.id], contributions.names.get(m.id, {})) for m in site.measures if m.id in admitted]
 
     def _clean_up(self, site: Site, window: Window) -> None:
-        closing = self.releases.closing(site.name, window.start_ms)
+        closing = self.releases.closing(window.site, window.start_ms)
         if closing is None or closing.state == FINISHED:
             return
         blocks = Blocks(self.secrets, self.releases)
         blocks.clean(site.name, {m.id for m in site.measures})
         entries = blocks.ended(self.releases.of_window(site.name, window.start_ms))
-        # What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair.
-        if closing.state not in (FAILING, FAILED) or closing.reason == EpochMismatch.type:
+        if not _kept(closing):
             entries += self._forget(window)
-        if window.end_ms >= window.epoch_ms + site.privacy.epoch_ms:
-            entries += self._end_epoch(window)
+        self.end_epochs(window.site)
         self.releases.finish(window, entries, self.evidence)
 
     def _forget(self, window: Window) -> list[Entry]:
@@ -113,12 +120,19 @@ class Sanitiser:
         self.source.forget(window)
         return [_destroyed(window.site, scope="window", start=window.start_ms, end=window.end_ms)]
 
-    def _end_epoch(self, window: Window) -> list[Entry]:
-        self.ledger.end_epoch(window.site, window.epoch_ms)
-        entries = [entry for failed in self.releases.failed(window.site, window.epoch_ms) for entry in self._forget(failed)]
-        self.presence.end_epoch(window.site, window.epoch_ms)
-        self.source.end_epoch(window.site, window.epoch_ms)
-        return [*entries, _destroyed(window.site, scope="epoch", start=window.epoch_ms, end=window.end_ms)]
+    def _end_epoch(self, epoch: Epoch) -> None:
+        self.ledger.end_epoch(epoch.site, epoch.start_ms)
+        kept = [closing.window for closing in self.releases.failed(epoch.site, epoch.start_ms) if _kept(closing)]
+        entries = [entry for window in kept for entry in self._forget(window)]
+        self.presence.end_epoch(epoch.site, epoch.start_ms)
+        self.source.end_epoch(epoch.site, epoch.start_ms, epoch.end_ms)
+        entries.append(_destroyed(epoch.site, scope="epoch", start=epoch.start_ms, end=epoch.end_ms))
+        self.ledger.destroyed(epoch, entries, self.evidence)
+
+
+def _kept(closing: Closing) -> bool:
+    """What can never be released is not kept; what is merely unreadable is, until its epoch ends, for a repair."""
+    return closing.state in (FAILING, FAILED) and closing.reason not in (EpochMismatch.type, EpochEnded.type)
 
 
 def _window(span: Span) -> Window:

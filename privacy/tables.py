@@ -24,7 +24,9 @@ epochs = Table(
     Column("spent_pico", BigInteger, nullable=False),
     Column("epsilon_spent", Text, nullable=False),
     Column("accumulated", Text, nullable=False),
+    # When it stopped admitting anything, and when who was there and under which keys had been destroyed.
     Column("ended_ms", BigInteger),
+    Column("destroyed_ms", BigInteger),
 )
 
 spends = Table(

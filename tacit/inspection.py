@@ -51,9 +51,13 @@ class InspectedSource:
         """As the source."""
         return self._source.forget(window)
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:
         """As the source."""
-        return self._source.end_epoch(site, epoch_ms)
+        return self._source.end_epoch(site, epoch_ms, end_ms)
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """As the source."""
+        self._source.sweep(site, until_ms)
 
     def cut(self, site: str) -> None:
         """As the source."""

@@ -20,7 +20,7 @@ TICK_SECONDS = 0.5
 EVIDENCE_BATCH = 1_000
 
 EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held")
-STEPS = ("close", "check", "learn", "scan", "consent")
+STEPS = ("end", "close", "check", "learn", "scan", "consent")
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
 
@@ -49,7 +49,8 @@ class Worker:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
         done = Done()
         for site in self._services.declaration.sites.values():
-            for name, step in (("close", self._close), ("check", self._check), ("learn", self._learn), ("scan", self._scan)):
+            steps = {"end": self._end, "close": self._close, "check": self._check, "learn": self._learn, "scan": self._scan}
+            for name, step in steps.items():
                 try:
                     step(site, done)
                 except Problem as problem:
@@ -69,6 +70,10 @@ class Worker:
             self.once()
             stop.wait(TICK_SECONDS)
         log.info("worker.stopped")
+
+    def _end(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """End the epochs that are over. Closing a window does so too; this finishes what a crash or a change of the declaration left."""
+        self._services.sanitiser.end_epochs(site.name)
 
     def _close(self, site: Site, done: Done) -> None:
         services = self._services

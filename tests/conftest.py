@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings as hypothesis
 
 from tacit import installation
 from tacit.core import configuration
@@ -24,6 +25,9 @@ from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.settings import Settings
+
+hypothesis.register_profile("tacit", deadline=None)  # speed is a benchmark, never a timed test
+hypothesis.load_profile("tacit")
 
 NEWSROOM = """
 sites:

@@ -29,7 +29,10 @@ class Claims:
         self._engine, self._owner, self._lease_ms = engine, owner, lease_ms
 
     def take(self, job: str, slot: int, *, now_ms: int) -> bool:
-        """Whether this process owns the slot now: it is new, was ours already, or its owner's lease ran out."""
+        """Whether this process owns the slot now: it is new, was ours already, or its owner's lease ran out.
+
+        A lease that no clock like ours can have given, because it ends too far ahead, was given before the clock was set back.
+        """
         lease = now_ms + self._lease_ms
         try:
             with writing(self._engine) as connection:
@@ -41,7 +44,7 @@ class Claims:
             taken = connection.execute(
                 update(claims)
                 .where(claims.c.job == job, claims.c.slot == slot, claims.c.done.is_(False))
-                .where(or_(claims.c.owner == self._owner, claims.c.lease_ms < now_ms))
+                .where(or_(claims.c.owner == self._owner, claims.c.lease_ms < now_ms, claims.c.lease_ms > lease + self._lease_ms))
                 .values(owner=self._owner, lease_ms=lease)
             )
             return taken.rowcount == 1

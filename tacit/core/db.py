@@ -7,11 +7,11 @@ A transaction is opened with `reading` or `writing`, so that a writer takes SQLi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from tacit.core.errors import StorageUnavailable
 
@@ -21,6 +21,8 @@ _NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+_BUSY_MS, _WAL_WAIT_MS = 30_000, 200
+
 intake_metadata = MetaData(naming_convention=_NAMING)
 released_metadata = MetaData(naming_convention=_NAMING)
 
@@ -29,12 +31,12 @@ def connect(url: str) -> Engine:
     """An engine for one vault. `url` is an SQLAlchemy URL for SQLite or Postgres."""
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=5, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -52,7 +54,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         with engine.connect().execution_options(tacit_writes=True) as connection, connection.begin():
             yield connection
     except OperationalError as error:
-        raise StorageUnavailable(_reason(error)) from error
+        raise StorageUnavailable(_reason(str(error.orig))) from error
 
 
 @contextmanager
@@ -62,11 +64,31 @@ def reading(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection, connection.begin():
             yield connection
     except OperationalError as error:
-        raise StorageUnavailable(_reason(error)) from error
+        raise StorageUnavailable(_reason(str(error.orig))) from error
 
 
-def _reason(error: DBAPIError) -> str:
-    text = str(error.orig).lower()
+def empty_wal(engine: Engine) -> bool:
+    """Bring SQLite's write-ahead log into the database file and cut it to nothing; whether nothing is left in it.
+
+    What was deleted lies on in the log until then. A reader in the middle of a transaction prevents it: try again later. Postgres has
+    no such file. Raises `StorageUnavailable`.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    try:
+        with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:  # SQLite does this outside a transaction only
+            cursor.execute(f"PRAGMA busy_timeout={_WAL_WAIT_MS}")  # short, because writers wait meanwhile
+            try:
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            return not busy
+    except (OperationalError, engine.dialect.loaded_dbapi.Error) as error:
+        raise StorageUnavailable(_reason(str(error))) from error
+
+
+def _reason(error: str) -> str:
+    text = error.lower()
     for sign, reason in (
         ("full", "the disk is full"),
         ("locked", "the database is busy"),

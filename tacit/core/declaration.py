@@ -275,6 +275,11 @@ class PrivacyTerms:
         """Start of the epoch that holds a moment. Epochs are counted from 1970-01-01T00:00Z."""
         return at_ms - at_ms % self.epoch_ms
 
+    def span_of(self, at_ms: int) -> tuple[int, int]:
+        """Start and end of the epoch that holds a moment."""
+        start_ms = self.epoch_of(at_ms)
+        return start_ms, start_ms + self.epoch_ms
+
 
 @dataclass(frozen=True)
 class Site:

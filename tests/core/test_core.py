@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from tacit.core import logs, rootkey
 from tacit.core.access import Caller, KeyStore, Role
 from tacit.core.claims import Claims
-from tacit.core.db import connect, released_metadata, writing
+from tacit.core.db import connect, empty_wal, reading, released_metadata, writing
 from tacit.core.errors import Forbidden, Problem, StorageUnavailable, Unauthenticated, UnknownSite
 from tacit.core.rootkey import RootKey, RootKeyUnusable
 from tacit.core.settings import Settings
@@ -73,6 +73,15 @@ def test_a_dead_owners_slot_is_taken_over_after_its_lease(engine: Engine) -> Non
     assert dead.is_done("job", 1)
 
 
+def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_the_work_up(engine: Engine) -> None:
+    dead, heir = Claims(engine, owner="dead", lease_ms=100), Claims(engine, owner="heir", lease_ms=100)
+    assert dead.take("job", 1, now_ms=10_000_000)
+    assert heir.take("job", 1, now_ms=1_000)
+    assert not dead.take("job", 1, now_ms=1_050)
+    assert dead.take("job", 2, now_ms=1_090)  # hosts' clocks differ a little
+    assert not heir.take("job", 2, now_ms=1_000)
+
+
 def test_wrapped_keys_open_only_under_their_own_root_and_name() -> None:
     root = RootKey(b"r" * 32)
     wrapped = root.wrap("consent/newsroom", b"k" * 32)
@@ -126,6 +135,28 @@ def test_a_database_that_cannot_be_written_is_a_problem_with_a_next_step(tmp_pat
     with pytest.raises(StorageUnavailable) as caught, writing(engine):
         pass
     assert "Nothing was stored" in caught.value.diagnostics()
+
+
+def test_an_emptied_write_ahead_log_holds_nothing_and_a_reader_only_puts_it_off(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
+    log = tmp_path / "x.db-wal"
+    with writing(engine) as connection:
+        connection.exec_driver_sql("create table secrets (secret text)")
+        connection.exec_driver_sql("insert into secrets values ('canary')")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("delete from secrets")
+    assert b"canary" in log.read_bytes()
+    with reading(engine) as connection:
+        connection.exec_driver_sql("select * from secrets").all()
+        assert not empty_wal(engine)
+    assert empty_wal(engine)
+    assert log.read_bytes() == b""
+    assert b"canary" not in (tmp_path / "x.db").read_bytes()
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 30_000
+    engine.dispose()
+    with pytest.raises(StorageUnavailable):
+        empty_wal(connect(f"sqlite:///{tmp_path / 'absent' / 'x.db'}"))
 
 
 def _all_problems(base: type[Problem]) -> set[type[Problem]]:

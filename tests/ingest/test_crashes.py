@@ -137,9 +137,9 @@ def test_rows_of_closed_windows_are_all_acknowledged_rows_while_processes_race_f
 def test_processes_that_start_together_agree_on_one_key(tmp_path):
     open_world(tmp_path).close()
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tests.ingest.world import SITE, START, open_world\n"
+        "import sys\nfrom pathlib import Path\nfrom tests.ingest.world import DAY, SITE, START, open_world\n"
         "w = open_world(Path(sys.argv[1]))\n"
-        "print(w.custody.epoch_secret(SITE, START).hex(), w.custody.window_key(SITE, START, create=True).hex())"
+        "print(w.custody.epoch_secret(SITE, START, START + DAY).hex(), w.custody.window_key(SITE, START, create=True).hex())"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])

@@ -166,7 +166,7 @@ def test_a_trial_counts_under_each_purpose_by_its_own_consent_and_groups_stay_wi
     found = world.labelled()
     assert [c for n, c, _ in found if n == "policy.headline"] == [("mobile", "day", "larger", "1")] * 2
     assert [c for n, c, _ in found if n == "audit.by_age"] == [("old", "larger", "1")] * 2
-    secret = world.custody.epoch_secret(SITE, START)
+    secret = world.custody.epoch_secret(SITE, START, START + DAY)
     people = {(r["p1"].to_bytes(8, "little") + r["p2"].to_bytes(8, "little")): r["measure"] for r in world.rows()}
     by_name = {m.name: m for m in DECLARATION.sites[SITE].measures}
     expected = {person(secret, "personalisation", "user", s): by_name["policy.headline"].id for s in ("both", "policy")}

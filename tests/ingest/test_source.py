@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from ingest.errors import StagingCorrupt
+from ingest.pseudonyms import person
+from ingest.tables import tombstones
 from privacy.ports import EventSource
+from tacit.core.db import reading
 from tests.ingest.world import DAY, MINUTE, SITE, START, World
 
 ALL = {"measurement": True, "personalisation": True, "fairness_audit": True}
@@ -50,8 +55,12 @@ def test_a_withdrawal_reaches_the_last_windows_of_the_epoch_before_and_the_first
     plan = SitePlan(DECLARATION.sites[SITE])
     world.clock.at_ms = START + 2 * DAY + 5_000
     from collections import Counter
+    from datetime import UTC, datetime
 
-    assert measured._stage(SITE, plan, [(subject_bytes("user", "bob"), b"x", plan.contributions("page", {}))], Counter()) == 1
+    from ingest.events import Event
+
+    contributions = plan.contributions(Event("x", "page", "bob", datetime.fromtimestamp(world.clock.at_ms / 1000, UTC)))
+    assert measured._stage(SITE, plan, [(subject_bytes("user", "bob"), b"x", contributions)], Counter()) == 1
     late.staging.sync()
     world.later(2 * MINUTE)
     assert [n for n, _, _ in world.labelled()] == []
@@ -127,18 +136,29 @@ def test_the_end_of_an_epoch_leaves_nothing_of_it(world):
     for window in world.windows():
         world.source.forget(window)
     world.clock.at_ms = START + DAY + MINUTE
-    assert world.source.end_epoch(SITE, START)
-    assert not world.source.end_epoch(SITE, START)
+    assert world.source.end_epoch(SITE, START, START + DAY)
+    assert not world.source.end_epoch(SITE, START, START + DAY)
     assert list((world.path / "custody" / SITE).iterdir()) == []
     assert list((world.path / "staging" / SITE / "seen").iterdir()) == []
-    from sqlalchemy import select
-
-    from ingest.tables import tombstones
-    from tacit.core.db import reading
-
     with reading(world.engine) as connection:
         assert connection.execute(select(tombstones)).all() == []
     world.withdraw("ada")  # of a person whose epoch is gone: nothing to bury, nothing to fail
+
+
+def test_the_end_of_an_epoch_leaves_no_pseudonym_in_the_write_ahead_log(world):
+    world.grant("ada")
+    world.withdraw("ada", "measurement")
+    who = person(world.custody.epoch_secret(SITE, START, START + DAY), "measurement", "user", "ada")
+    log = world.path / "intake.db-wal"
+    assert who in log.read_bytes()
+    with reading(world.engine) as connection:  # somebody is looking at the database
+        connection.execute(select(tombstones)).all()
+        world.source.end_epoch(SITE, START, START + DAY)
+        assert who in log.read_bytes()
+        world.source.sweep(SITE, START)
+    world.source.sweep(SITE, START)
+    assert log.read_bytes() == b""
+    assert who not in (world.path / "intake.db").read_bytes()
 
 
 def test_after_shredding_the_root_key_holder_cannot_find_a_person(world):
@@ -150,7 +170,7 @@ def test_after_shredding_the_root_key_holder_cannot_find_a_person(world):
     copied = {(r["p1"], r["p2"]) for r in world.rows([window])}
     sealed = world.segments()[0].read_bytes()
     world.source.forget(window)
-    world.source.end_epoch(SITE, START)
+    world.source.end_epoch(SITE, START, START + DAY)
     left = b"".join(p.read_bytes() for p in world.path.rglob("*") if p.is_file())
     for p1, p2 in copied:
         assert p1.to_bytes(8, "little") not in left

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.errors import StagingCorrupt
 from ingest.windows import Window, WindowBook
@@ -37,6 +40,66 @@ def test_a_clock_that_goes_back_never_reopens_a_window(tmp_path):
     assert open_window(one, 3 * M) == Window(11 * M, 12 * M)
     assert open_window(book(tmp_path), 3 * M) == Window(11 * M, 12 * M)
     assert one.closed(None, 3 * M) == [Window(10 * M, 11 * M)]
+
+
+def test_a_clock_that_was_set_back_far_slows_the_windows_until_it_has_caught_up(tmp_path, caplog):
+    one, now = book(tmp_path), 100 * M
+    assert open_window(one, now + 50 * M).start == 150 * M  # far ahead, and back
+    found = []
+    while now < 220 * M:
+        open_window(one, now)
+        found.append((now // M, one.closed(150 * M, now)))
+        now += M // 4
+    ends = {minute: len(windows) for minute, windows in found}
+    assert [ends[m] for m in (101, 103, 110, 150, 180)] == [0, 1, 5, 25, 40]
+    assert open_window(book(tmp_path), now - 1) == Window(219 * M, 220 * M)  # the clock's own windows again
+    assert all(w.end - w.start == M for w in found[-1][1])
+    warnings = [r.tacit_fields for r in caplog.records if r.msg == "clock.behind"]
+    assert warnings[0]["seconds"] == 50 * 60
+    assert all(w["seconds"] > 60 for w in warnings)
+    assert [w["seconds"] for w in warnings] == sorted({w["seconds"] for w in warnings}, reverse=True)
+
+
+def test_a_small_step_back_is_waited_for_in_silence(tmp_path, caplog):
+    one = book(tmp_path)
+    assert open_window(one, 10 * M) == Window(10 * M, 11 * M)
+    for now in (9 * M, 9 * M + M // 2, 10 * M, 11 * M - 1):
+        assert open_window(one, now) == Window(10 * M, 11 * M)
+    assert one.closed(10 * M, 11 * M) == [Window(10 * M, 11 * M)]
+    assert not [r for r in caplog.records if r.msg == "clock.behind"]
+
+
+def test_a_cut_and_a_restart_work_while_the_clock_is_behind(tmp_path):
+    open_window(book(tmp_path), 100 * M)
+    open_window(book(tmp_path), 10 * M)
+    book(tmp_path).cut(10 * M + 20)
+    assert book(tmp_path).closed(100 * M, 10 * M + 21) == [Window(100 * M, 100 * M + 10)]
+    (tmp_path / "site" / "behind").write_bytes(b"cut short by a crash")
+    assert open_window(book(tmp_path), 10 * M + 30) == Window(100 * M + 10, 101 * M)
+    assert open_window(book(tmp_path), 12 * M + 30) == Window(101 * M, 102 * M)
+
+
+@given(
+    jumps=st.lists(
+        st.tuples(st.sampled_from([0, 1, 1, 1, 7, 90, 5_000, -1, -3, -90, -5_000]), st.integers(0, M), st.booleans()), max_size=20
+    )
+)
+def test_whatever_the_clock_does_windows_follow_each_other_without_gap_or_overlap_and_go_on(tmp_path_factory, jumps):
+    one, now, known = book(tmp_path_factory.mktemp("book")), 20_000 * M, []
+    for windows, rest, cut in jumps:
+        now = max(now + windows * M + rest, M)
+        opened = open_window(one, now)
+        if cut:
+            one.cut(now)
+        found = one.closed(None, now)
+        assert found[: len(known)] == known
+        assert all(earlier.end == later.start for earlier, later in itertools.pairwise(found))
+        assert opened.start >= (known[-1].end if known else 0)
+        known = found
+    for _ in range(20):
+        now += M // 4
+        open_window(one, now)
+    assert len(one.closed(None, now)) > len(known)
 
 
 def test_a_cut_closes_the_open_window_early_and_the_grid_goes_on(tmp_path):

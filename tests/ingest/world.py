@@ -20,6 +20,7 @@ from ingest.custody import Custody
 from ingest.door import Door
 from ingest.source import StagedSource
 from ingest.staging import Staging
+from ingest.windows import Window
 from ingest.withdrawals import Withdrawals
 from tacit.core import configuration
 from tacit.core.clock import iso
@@ -42,6 +43,14 @@ sites:
       visits: {event: page, share: 0.1}
       dwell: {event: dwell, by: {zone: [hero, body]}, value: {field: seconds, from: 0, to: 120}, share: 0.1}
       rating: {event: rating, by: {stars: [1, 2, 3], member: ["true", "false"]}, share: 0.1}
+      reach: {event: scroll, count: people, by: {category: [news, tech]}, share: 0.01}
+      depth: {event: scroll, by: {section: [top], depth: {from: 0, to: 100, bins: 4}}, share: 0.01}
+      moves: {event: move, count: transitions, by: {place: [front, article, shop]}, per_window: 5, share: 0.01}
+      terms: {event: search, keys: {field: term, delta_share: 0.1, max_bytes: 60}, per_window: 5, share: 0.01}
+      results: {event: search, value: {field: results, from: 0, to: 50}, share: 0.01}
+      tags: {event: tag, keys: {field: term, delta_share: 0.1}, purpose: personalisation, share: 0.01}
+      mood: {event: mood, by: {answer: [good, bad]}, local: {epsilon: 0.1}, share: 0.01}
+      slide: {event: slide, by: {depth: {edges: [0, 10, 50]}}, local: {epsilon: 2}, share: 0.01}
     policies:
       headline:
         zone: front.headline
@@ -66,6 +75,18 @@ class FixedClock:
 
     def now_ms(self) -> int:
         return self.at_ms
+
+
+def measure_id(name: str) -> int:
+    """The id of one of the newsroom's measures."""
+    measure = DECLARATION.sites[SITE].measure(name)
+    assert measure is not None
+    return measure.id
+
+
+def number_of(row: dict[str, int]) -> int:
+    """The number of an undeclared value, unsigned, from the two halves in a row."""
+    return (row["value"] & 0xFFFFFFFF) << 32 | row["cell"]
 
 
 @dataclass
@@ -112,6 +133,21 @@ class World:
         for window in self.windows() if windows is None else windows:
             columns = self.source.contributions(window).columns
             found += [{k: int(columns[k][i]) for k in columns} for i in range(len(columns["m"]))]
+        return found
+
+    def raw(self, window: Any) -> list[dict[str, int]]:
+        """All rows of a window as they are staged, the spelling ones included."""
+        staged = self.staging.read(SITE, Window(window.start_ms, window.end_ms))
+        return [{k: int(row[k]) for k in staged.dtype.names} for row in staged]
+
+    def texts(self, windows: Iterable[Any] | None = None) -> list[tuple[str, str | None]]:
+        """Measure and text of each row that counts an undeclared value; None where nothing spells it."""
+        by_id = {m.id: m for m in DECLARATION.sites[SITE].measures}
+        found = []
+        for window in self.windows() if windows is None else windows:
+            names = self.source.contributions(window).names
+            keyed = [r for r in self.rows([window]) if by_id[r["measure"]].keys]
+            found += [(by_id[r["measure"]].name, names.get(r["measure"], {}).get(number_of(r))) for r in keyed]
         return found
 
     def labelled(self, windows: Iterable[Any] | None = None) -> list[tuple[str, tuple[str, ...], int]]:

@@ -105,9 +105,12 @@ class MemorySource:
         self.keys.discard(window.start_ms)
         return had
 
-    def end_epoch(self, site: str, epoch_ms: int) -> bool:
+    def end_epoch(self, site: str, epoch_ms: int, end_ms: int) -> bool:
         self.ended.append(epoch_ms)
         return True
+
+    def sweep(self, site: str, until_ms: int) -> None:
+        """There are no keys here."""
 
     def cut(self, site: str) -> None:
         """Nothing is open here."""

@@ -1,4 +1,4 @@
-"""Correlated noise, undeclared keys, and plans."""
+"""Correlated noise, undeclared keys, and when an epoch's traces were destroyed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("epochs", sa.Column("keys_atto", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("epochs", sa.Column("destroyed_ms", sa.BigInteger()))
     op.add_column("spends", sa.Column("delta_atto", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("charges", sa.Column("delta_atto", sa.BigInteger(), nullable=False, server_default="0"))
     for column in (
