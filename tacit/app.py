@@ -28,6 +28,7 @@ from ingest.api import EventsEndpoint
 from tacit import __version__, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import Caller, KeyStore, Role
+from tacit.core.clock import Clock
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
@@ -123,12 +124,12 @@ def render_problem(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], by
     return status, headers, body
 
 
-def create_app(settings: Settings) -> Endpoint:
-    """The whole web application over one installation."""
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
+    """The whole web application over one installation, with the host's clock unless another is given."""
     declaration = configuration.load(settings.config)
     logs.configure()
     logs.allow_declared(declaration)
-    services = wiring.web(settings, declaration)
+    services = wiring.web(settings, declaration, clock=clock)
     authorise = Authoriser(services.keys, frozenset(declaration.sites))
 
     @asynccontextmanager

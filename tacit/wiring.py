@@ -167,7 +167,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     intake = _intake(settings, declaration, root, clock)
     keys = KeyStore(released)
     bundles = BundleStore(released, root)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     budget = BudgetView(released)
     audits = AuditStore(released)
     pages = page_services(
@@ -214,7 +214,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     released = connect(settings.released_location)
     intake = _intake(settings, declaration, root, clock)
     evidence = EvidenceTable(released, clock)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
