@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from privacy.models import Release
+from privacy.series import total
 from tacit.core.clock import iso
 from tacit.core.declaration import HOLDOUT, Measure
 
@@ -133,8 +134,10 @@ def lift(measure: Measure, releases: Sequence[Release]) -> Lift | None:
 
 def _table(measure: Measure, releases: Sequence[Release]) -> list[dict[str, _Pair]]:
     """Sums over all windows: for each context cell, each arm's pair."""
-    sums = [math.fsum(column) for column in zip(*(r.vector[: measure.cells] for r in releases), strict=True)]
-    noise = math.fsum(r.mechanism.scale**2 for r in releases)
+    found = total(releases)
+    if found is None:
+        return []
+    sums, noise = found.values, found.sd**2
     names = measure.dimensions[-2].labels
     width = 2 * len(names)
     return [

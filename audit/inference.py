@@ -19,6 +19,7 @@ from audit.differences import Tally, largest_gap, worst
 from audit.errors import ReleaseMismatch
 from audit.foreign import read_table
 from privacy.models import Release
+from privacy.series import total
 from tacit.core.declaration import HOLDOUT, OTHER, Measure
 
 EXPOSURE, REWARD, REWARD_OF_ARM = "exposure", "reward", "reward_of_arm"
@@ -30,7 +31,7 @@ class NoisyTable:
     """The sum of releases of one audit measure: counts in the order of `measure.all_labels`, and the noise variance of each."""
 
     measure: Measure
-    values: tuple[int, ...]
+    values: tuple[float, ...]
     variance: float
     releases: int
 
@@ -41,13 +42,13 @@ class NoisyTable:
 
 
 def summed(measure: Measure, releases: Sequence[Release]) -> NoisyTable:
-    """Releases of one measure definition added up; their noise is independent, so its variances add up too."""
-    values = [0] * measure.cells
-    for release in releases:
-        if release.measure.id != measure.id or len(release.vector) != measure.cells:
-            raise ReleaseMismatch("a release has another measure definition")
-        values = list(map(add, values, map(int, release.vector)))
-    return NoisyTable(measure, tuple(values), sum((r.mechanism.scale**2 for r in releases), 0.0), len(releases))
+    """Releases of one measure definition added up, with the noise that the sum has under their mechanism."""
+    if any(r.measure.id != measure.id or len(r.values) != measure.cells for r in releases):
+        raise ReleaseMismatch("a release has another measure definition")
+    found = total(releases)
+    if found is None:
+        return NoisyTable(measure, (0.0,) * measure.cells, 0.0, 0)
+    return NoisyTable(measure, found.values, found.sd**2, found.windows)
 
 
 def infer(table: NoisyTable, limit: float) -> Inference:

@@ -26,7 +26,8 @@ NOISE_SDS = 12.0
 
 def check(release: Release) -> tuple[bool, dict[str, Any]]:
     """Whether the release may be used, and `{"passed", "checks": {name: bool}}`. No value of the release is in the answer."""
-    checks = _run_suite(_frame(release), release.measure.length)
+    length = release.measure.length if release.keys is None else len(release.keys)
+    checks = _run_suite(_frame(release), length)
     passed = bool(checks) and all(checks.values())
     return passed, {"passed": passed, "checks": checks}
 
@@ -35,19 +36,24 @@ def _frame(release: Release) -> pandas.DataFrame:
     """One line for each published number: its cell, value, noise, and its distance from what is plausible (at most 0)."""
     import pandas as pd
 
-    counts = release.measure.cells
-    values: Sequence[int | None] = release.vector  # a broken release may hold anything
+    counts = release.measure.cells if release.keys is None else len(release.keys)
+    values: Sequence[float | None] = release.values  # a broken release may hold anything
     lines = []
     for index, value in enumerate(values):
         is_sum = index >= counts
-        sd = release.mechanism.sum_scale if is_sum else release.mechanism.scale
+        sd = release.sum_sd if is_sum else release.sd
         low, high = _range(release, is_sum=is_sum)
         margin = NOISE_SDS * (sd or 0.0)
         beyond = None if value is None else max(low - margin - value, value - high - margin)
-        labels = release.measure.labels(index - counts if is_sum else index) if index < release.measure.length else {}
-        cell = "|".join((*labels.values(), "sum" if is_sum else "count"))
+        cell = "|".join((*_labels(release, index - counts if is_sum else index), "sum" if is_sum else "count"))
         lines.append((cell, value, sd, beyond))
     return pd.DataFrame(lines, columns=["cell", "value", "sd", "beyond"])
+
+
+def _labels(release: Release, index: int) -> Sequence[str]:
+    if release.keys is not None:
+        return release.keys[index : index + 1]
+    return list(release.measure.labels(index).values()) if index < release.measure.cells else []
 
 
 def _range(release: Release, *, is_sum: bool) -> tuple[int, int]:

@@ -87,7 +87,7 @@ class _Releases:
         if declared is None:
             return []
         found = [r for r in self.store.since(site, declared.id) if r.window.start_ms >= from_ms]
-        return sum_by_day([(r.window.start_ms, r.vector[: declared.cells], r.mechanism.scale) for r in found], declared.all_labels)
+        return sum_by_day(found)
 
 
 @dataclass(frozen=True, slots=True)

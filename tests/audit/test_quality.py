@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from audit.quality import check
-from privacy.models import Mechanism
-from tacit.core.declaration import Dimension, Kind, Measure, ValueRange
+from privacy.choosing import choose
+from privacy.models import Mechanism, Row
+from tacit.core.declaration import Dimension, Keys, Kind, Measure, ValueRange
 from tests.audit.examples import audit_measure_of, example_site, release_of, with_noise
 
 MEASURE = audit_measure_of(example_site())
@@ -74,3 +75,22 @@ def test_the_suite_opens_no_socket_and_prints_nothing(capfd: pytest.CaptureFixtu
     held(vector=GOOD[:-1])
     assert opened == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_undeclared_keys_pass_whether_any_were_shown_or_none() -> None:
+    measure = Measure("newsroom", "terms", Kind.KEYS, "search", "measurement", (), Decimal("0.1"), keys=Keys("term", Decimal("0.1")))
+    mechanism = Mechanism(name="discrete_gaussian_threshold", scale=20.0)
+    shown = release_of(measure, [210, 190], mechanism=mechanism, keys=("budget", "weather"), threshold=150)
+    assert check(shown)[0]
+    assert check(replace(shown, keys=(), vector=()))[0]
+    assert not check(replace(shown, vector=(210,)))[0]
+    assert not check(replace(shown, keys=("weather", "weather")))[0]
+
+
+def test_a_row_of_correlated_noise_is_judged_by_the_windows_it_tells() -> None:
+    strategy = choose("prefix", windows=1, length=64, bits=20).strategy
+    assert strategy is not None
+    row = Row(strategy, "blk", 0, tuple(float(v) for v in GOOD))
+    release = replace(release_of(MEASURE, [v << 20 for v in GOOD]), row=row)
+    assert check(release)[0]
+    assert not check(replace(release, row=replace(row, estimate=(-5e9, *row.estimate[1:]))))[0]

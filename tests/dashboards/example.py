@@ -32,10 +32,12 @@ from dashboards.ports import (
 from dashboards.rendering import render_problem_page
 from dashboards.services import DashboardServices
 from dashboards.session import Sessions
+from privacy.models import Mechanism, Release, Window, noisy
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import from_iso, iso
 from tacit.core.configuration import parse
 from tacit.core.db import connect, released_metadata
+from tacit.core.declaration import Measure
 from tacit.core.errors import Forbidden, NotFound, Problem, Unauthenticated
 
 NOW = from_iso("2026-11-24T09:12:30Z")
@@ -112,13 +114,19 @@ class Releases:
         found = DECLARATION.sites[site].measure(measure)
         assert found is not None
         base = (2410, 590, 61, 1720, 1310, 140, 820, 640, 25)
-        windows = [
-            (TODAY - k * DAY + hour * 3_600_000, [round(v * (1 + 0.1 * math.sin(k + i)) / 4) for i, v in enumerate(base)], 42.0)
+        releases = [
+            _release(found, TODAY - k * DAY + hour * 3_600_000, [round(v * (1 + 0.1 * math.sin(k + i)) / 4) for i, v in enumerate(base)])
             for k in range(40)
             if k != 5
             for hour in (0, 2, 4, 6)
         ]
-        return [d for d in sum_by_day(windows, found.all_labels) if int(d["start"]) >= from_ms]
+        return [d for d in sum_by_day(releases) if int(d["start"]) >= from_ms]
+
+
+def _release(measure: Measure, start_ms: int, values: list[int]) -> Release:
+    vector = noisy([*values, *[0] * (measure.cells - len(values))])
+    window = Window(measure.site, start_ms, start_ms + 60_000, start_ms - start_ms % DAY)
+    return Release(f"rel_{start_ms}", measure.site, measure, window, Mechanism(scale=42.0), 1, vector, start_ms + 62_000)
 
 
 @dataclass

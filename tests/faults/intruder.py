@@ -26,6 +26,7 @@ LABELS = {
     "f'tacit {purpose} v1'": ("tacit session v1", "tacit signing v1"),
     "'fingerprint'": ("fingerprint",),
     "'seen messages'": ("seen messages",),
+    "'undeclared values'": ("undeclared values",),
     "f'person {purpose}'": tuple(f"person {p}" for p in (*PURPOSES, BOOKKEEPING)),
     "f'message {purpose}'": tuple(f"message {p}" for p in (*PURPOSES, BOOKKEEPING)),
     "f'segment {identity.hex()}'": (),  # `frames.blocks` derives it for the segment at hand
