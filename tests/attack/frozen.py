@@ -94,6 +94,15 @@ def changed(measure: Measure, one: Ints, other: Ints) -> list[Place]:
     return [(int(t), int(cell)) for t, cell in zip(*cells.nonzero(), strict=True)]
 
 
+def loss(measure: Measure, plan: Plan, present: Ints, absent: Ints) -> float:
+    """The exact rho that a change costs under a plan's noise."""
+    moved = (present - absent).astype(float) / plan.unit
+    rho = float((moved[:, : measure.cells] ** 2).sum()) / (2 * plan.count_scale**2)
+    if plan.sum_scale is not None:
+        rho += float((moved[:, measure.cells :] ** 2).sum()) / (2 * plan.sum_scale**2)
+    return rho
+
+
 def released(measure: Measure, plan: Plan, exact: Ints, places: Sequence[Place], times: int) -> Floats:
     """The numbers at these places in so many independent releases, (times, places); for a sum the counts and then the sums."""
     at, cells = np.array([t for t, _ in places]), np.array([cell for _, cell in places])

@@ -36,10 +36,10 @@ PATHS = (
     "/v1/findings",
 )
 
-NOISE = {"value", "values", "difference", "low", "high", "rate", "trials", "sentence", "weights", "default", "usable"}
+NOISE = {"value", "values", "difference", "low", "high", "rate", "trials", "sentence", "weights", "default"}
 """Keys of JSON under which there is noise, or what follows from it."""
 
-NOISY_COLUMNS = {("bundles", "jws"), ("policy_states", "state"), ("releases", "usable"), ("releases", "quality")}
+NOISY_COLUMNS = {("bundles", "jws"), ("policy_states", "state")}
 HIDDEN = "~"
 
 _RANDOM = re.compile(r"\b(rel|blk|bnd|find|scan|key)_[0-9a-z]{26}\b|\b[0-9a-f]{16,64}\b")

@@ -22,7 +22,7 @@ from privacy.presence import PresenceBook
 from tacit.core.declaration import Bounds, Measure
 from tests.attack import faults
 from tests.attack.auditor import Along, Answers, Auditor, Claim, Finding, Fisher
-from tests.attack.frozen import Ints, Place, answers, attacks, before_noise, changed, counted, plan_of, released, terms
+from tests.attack.frozen import Ints, Place, answers, attacks, before_noise, changed, counted, loss, plan_of, released, terms
 from tests.attack.people import MEASURES, PEOPLE, WINDOWS, Event, crowd, staged
 from tests.privacy.world import WINDOW, count, shop, world
 
@@ -77,15 +77,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
         return found
 
     return Inputs(book, {person: exact(person) for person in ("", *PEOPLE)})
-
-
-def loss(measure: Measure, plan: Plan, present: Ints, absent: Ints) -> float:
-    """The exact rho that a change costs under a plan's noise."""
-    moved = (present - absent).astype(float) / plan.unit
-    rho = float((moved[:, : measure.cells] ** 2).sum()) / (2 * plan.count_scale**2)
-    if plan.sum_scale is not None:
-        rho += float((moved[:, measure.cells :] ** 2).sum()) / (2 * plan.sum_scale**2)
-    return rho
 
 
 def audit(auditor: Auditor, measure: Measure, plan: Plan, claim: Claim, pair: tuple[Ints, Ints], times: int) -> Finding:
