@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 import adjust.api
 import audit.api
 import consent.api
+import consent.signals_api
 import dashboards.api
 import privacy.api
 from adjust.api import AdjustEndpoint
@@ -28,7 +29,7 @@ from ingest.api import EventsEndpoint
 from tacit import __version__, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import Caller, KeyStore, Role
-from tacit.core.clock import Clock
+from tacit.core.clock import Clock, SystemClock
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
@@ -141,7 +142,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
-    app.include_router(privacy.api.router(services.releases, services.budget, authorise))
+    app.include_router(consent.signals_api.router(authorise, SystemClock()))
+    app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))

@@ -27,8 +27,10 @@ from tacit.core.settings import Settings
 app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 config_app = typer.Typer(no_args_is_help=True, help="The declaration, tacit.yaml.")
+signals_app = typer.Typer(no_args_is_help=True, help="Consent strings of browsers and platforms.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
+app.add_typer(signals_app, name="signals")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
@@ -165,15 +167,27 @@ def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")]
 @app.command()
 def plan(
     file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml"),
-    people: Annotated[int, typer.Option(help="People a day to reckon with.", min=1)] = 10_000,
-    form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    people: Annotated[int, typer.Option(help="People a day to reckon with, spread evenly.", min=1)] = 10_000,
+    contributions: Annotated[float, typer.Option(help="Contributions of a person to a measure in an epoch, before bounds.", min=1)] = 1,
+    form: FormatOption = Format.TABLE,
 ) -> None:
-    """What a declaration will cost and can show, before anything is collected."""
-    from privacy.plan import plan as plan_of
-    from tacit.tables import planned, show
+    """What a declaration will cost and can show, before anything is collected.
 
-    rows = plan_of(configuration.load(file), people=people)
-    show(rows if form is Format.JSON else planned(rows), form)
+    For each measure: the noise and why it was picked, the error at this traffic, what a policy, an audit or an undeclared value needs, and
+    advice on bounds, cells, windows and shares. docs/plan.md shows how to read it.
+    """
+    from privacy.outlook import Traffic
+    from privacy.plan import plan as rows_of
+    from privacy.plan import plan_site
+    from tacit.planning import flat, show_plans
+    from tacit.tables import show
+
+    declaration = configuration.load(file)
+    if form is Format.TABLE:
+        show_plans([plan_site(site, Traffic(people, contributions)) for site in declaration.sites.values()])
+        return
+    rows = rows_of(declaration, people=people, contributions=contributions)
+    show(rows if form is Format.JSON else flat(rows), form)
 
 
 @app.command()
@@ -294,6 +308,20 @@ def scan(
             typer.echo(f"{one.name}: no audit is declared.")
         results += found
     raise typer.Exit(exit_code(results))
+
+
+@signals_app.command("decode")
+def signals_decode() -> None:
+    """Read TCF and GPP strings: one JSON object a line on stdin, {"tcf": "…"} or {"gpp": "…"}, and one answer a line on stdout.
+
+    A line that cannot be read is answered with {"ok": false, "code": …, "detail": …} and the next one is read.
+    """
+    from consent.signals import answers
+
+    clock = SystemClock()
+    for answer in answers.lines(sys.stdin.buffer, clock):
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 @app.command()

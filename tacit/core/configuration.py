@@ -117,7 +117,7 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
     for one in expanded.measures:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
-            faults.append({"path": f"{at}.{_path(one)}", "detail": f"has {one.length} cells; the limit is {CELL_LIMIT}", "remedy": remedy})
+            faults.append({"path": f"{at}.{one.path}", "detail": f"has {one.length} cells; the limit is {CELL_LIMIT}", "remedy": remedy})
     if (total := sum(m.keys.delta_share for m in expanded.measures if m.keys)) >= 1:
         remedy = "lower them until they sum to less than 1; what is left backs the noise"
         faults.append({"path": at, "detail": f"the delta shares of undeclared keys sum to {total}", "remedy": remedy})
@@ -125,17 +125,6 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         remedy = "lower shares until they sum to at most 1"
         faults.append({"path": at, "detail": f"the shares of measures, policies and audits sum to {total}", "remedy": remedy})
     return faults
-
-
-def _path(measure: Measure) -> str:
-    match measure.kind:
-        case Kind.POLICY | Kind.AUDIT:
-            kind, _, name = measure.name.partition(".")
-            return f"{'policies' if kind == 'policy' else 'audits'}.{name}"
-        case Kind.CHOICES:
-            return "consent_choices"
-        case _:
-            return f"measures.{measure.name}"
 
 
 def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimension, ...]:

@@ -6,6 +6,7 @@ The unit that is hidden is what a person sends in the first epoch; what the same
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,29 @@ def test_whoever_comes_through_the_door_costs_no_more_than_was_charged(auditor: 
         one, other = (answers(measure, plan, exact, places, TIMES) for exact in pair)
         found = auditor.paired(one, other, sold.claim, attacks=attacks(measure, plan, present, absent, places))
         assert not found.refutes(sold.claim), found
+
+
+def test_the_rows_of_others_are_the_same_to_the_last_bit_whether_i_come_or_not(tmp_path: Path) -> None:
+    """One installation in the middle of a window, copied with its keys: in one copy I come first, in between and with everybody's ids."""
+    (tmp_path / "here").mkdir()
+    first = open_world(tmp_path / "here", text=YAML)
+    first.clock.at_ms = START + 1_000
+    first.grant(ME, *OTHERS)
+    first.send(page(first, "opens the window", OTHERS[0]))
+    first.close()
+    shutil.copytree(tmp_path / "here", tmp_path / "gone")
+    found = []
+    for name in ("here", "gone"):
+        world = open_world(tmp_path / name, text=YAML, clock=first.clock)
+        mine = with_new_ids(world, 0) if name == "here" else []
+        for who in OTHERS:
+            theirs = [page(world, f"0-{i}", who, category=("news", "tech")[i % 2]) for i in range(10)]
+            world.send(*mine, *theirs[:5])
+            world.send(*theirs, *mine)
+        world.source.cut(SITE)
+        found.append(sorted(tuple(sorted(row.items())) for row in world.rows()))
+        world.close()
+    here, gone = found
+    assert set(gone) <= set(here)
+    assert len({dict(row)["p1"] for row in set(here) - set(gone)}) == 1
+    assert len(gone) == 3 * (1 + 10 * len(OTHERS))
