@@ -142,7 +142,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
-    app.include_router(consent.signals_api.router(authorise, SystemClock()))
+    app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
