@@ -30,7 +30,7 @@ from ingest.api import EventsEndpoint
 from tacit import __version__, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import Caller, KeyStore, Role
-from tacit.core.clock import SystemClock
+from tacit.core.clock import Clock, SystemClock
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
@@ -126,12 +126,12 @@ def render_problem(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], by
     return status, headers, body
 
 
-def create_app(settings: Settings) -> Endpoint:
-    """The whole web application over one installation."""
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
+    """The whole web application over one installation, with the host's clock unless another is given."""
     declaration = configuration.load(settings.config)
     logs.configure()
     logs.allow_declared(declaration)
-    services = wiring.web(settings, declaration)
+    services = wiring.web(settings, declaration, clock=clock)
     authorise = Authoriser(services.keys, frozenset(declaration.sites))
 
     @asynccontextmanager
@@ -143,7 +143,7 @@ def create_app(settings: Settings) -> Endpoint:
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
-    app.include_router(consent.signals_api.router(authorise, SystemClock()))
+    app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))

@@ -171,7 +171,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     intake = _intake(settings, declaration, root, clock)
     keys = KeyStore(released)
     bundles = BundleStore(released, root)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     budget = BudgetView(released)
     plans = PlanStore(released)
     audits = AuditStore(released)
@@ -222,7 +222,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     released = connect(settings.released_location)
     intake = _intake(settings, declaration, root, clock)
     evidence = EvidenceTable(released, clock)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
