@@ -130,18 +130,23 @@ def released(measure: Measure, plan: Plan, exact: Ints, places: Sequence[Place],
     return np.concatenate(list(parts), axis=1)
 
 
-def attacks(measure: Measure, plan: Plan, present: Ints, absent: Ints, places: Sequence[Place]) -> list[Attack]:
-    """A direction learnt from the answers, and the best linear one there is: the change, weighted by the inverse of the noise's covariance.
+def matched(measure: Measure, plan: Plan, present: Ints, absent: Ints, places: Sequence[Place]) -> Floats:
+    """The best linear direction there is: the change, weighted by the inverse of the noise's covariance.
 
     What is published as a sum has the count's noise in it `centre` times, which whoever knows the configuration takes out again.
     """
     at, cells = np.array([t for t, _ in places]), np.array([cell for _, cell in places])
-    moved = (present - absent).astype(np.float64)
-    along = moved[at, cells] / plan.count_scale**2
+    moved = (present - absent).astype(np.float64) / plan.unit
+    along: Floats = moved[at, cells] / plan.count_scale**2
     if plan.sum_scale is not None:
         sums = moved[at, measure.cells + cells] / plan.sum_scale**2
         along = np.concatenate([along - plan.centre * sums, sums])
-    return [Fisher(), Along(along)]
+    return along / plan.unit
+
+
+def attacks(measure: Measure, plan: Plan, present: Ints, absent: Ints, places: Sequence[Place]) -> list[Attack]:
+    """A direction learnt from the answers, and the best there is."""
+    return [Fisher(), Along(matched(measure, plan, present, absent, places))]
 
 
 def answers(measure: Measure, plan: Plan, exact: Ints, places: Sequence[Place], times: int) -> Answers:

@@ -1,7 +1,7 @@
 """Everything that can be seen besides noisy numbers is the same with a person and without: how many releases there are and how long they
 are, keys and their order, sizes, mechanisms and scales, the ledger, refusals, the evidence log, claims, states, HTTP statuses, headers and
 error codes, and what other people's requests are answered. Random are only noise, ids, hashes and keys; all else must be equal, to the
-millisecond. A rare key of the person may show: with a chance below 1e-6 a run.
+millisecond. A rare key of the person may show with a chance below 1e-7 a run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from tacit.worker import Worker
 from tests.attack.installation import Installation, without_noise
 
 WINDOWS, IN_EPOCH = 3, 2
-CROWD = [f"reader-{i}" for i in range(30)]
+CROWD = [f"reader-{i}" for i in range(40)]
 
 YAML = """
 sites:
   newsroom:
-    privacy: {epsilon: 20.0, delta: 1.0e-6, epoch: 2m, window: 1m}
+    privacy: {epsilon: 20.0, delta: 1.0e-8, epoch: 2m, window: 1m}
     measures:
       pages: {event: page, by: {category: [news, tech]}, per_window: 3, per_cell: 2, share: 0.1}
       visits: {event: page, windows: 2, per_window: 2, per_cell: 2, over_time: prefix, block: 2, share: 0.2}

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ from privacy.accounting import Plan
 from privacy.presence import PresenceBook
 from tacit.core.declaration import Bounds, Measure
 from tests.attack import faults
-from tests.attack.auditor import Along, Answers, Auditor, Claim, Finding, Fisher
-from tests.attack.frozen import Ints, Place, answers, attacks, before_noise, changed, counted, loss, plan_of, released, terms
-from tests.attack.people import MEASURES, NOTHING, PEOPLE, WINDOWS, Event, crowd, staged
+from tests.attack.auditor import Along, Answers, Auditor, Claim, Finding, Fisher, Floats
+from tests.attack.frozen import Ints, Place, answers, attacks, before_noise, changed, counted, loss, matched, plan_of, released, terms
+from tests.attack.people import MEASURES, NOTHING, PEOPLE, WINDOWS, Event, Staged, crowd, staged
 from tests.privacy.world import WINDOW, count, shop, world
 
 SOUND = 1_200
@@ -69,12 +70,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     everybody = list(MEASURES.values())
 
     def exact(person: str) -> dict[str, Ints]:
-        found: dict[str, Ints] = {}
-        for windows in (1, 3):
-            some = [m for m in everybody if m.bounds.windows == windows]
-            mine = PEOPLE[person](windows) if person else []
-            found |= counted(some, staged(some, *crowd(), mine=mine), book)
-        return found
+        rows: Staged = [[] for _ in range(WINDOWS)]
+        for measure in everybody:
+            mine = PEOPLE[person](measure.bounds.windows) if person else []
+            rows = [[*before, *more] for before, more in zip(rows, staged([measure], *crowd(), mine=mine), strict=True)]
+        return counted(everybody, rows, book)
 
     return Inputs(book, {person: exact(person) for person in ("", *PEOPLE)})
 
@@ -149,6 +149,33 @@ def test_at_the_default_promise_the_noise_is_enough_and_half_of_it_is_not(audito
     assert loss(measure, plan, *pair) == pytest.approx(sold.claim.rho)
     assert not audit(auditor, measure, plan, sold.claim, pair, 20_000).refutes(sold.claim)
     require_alarm(auditor, measure, faults.half_noise(plan), sold.claim, pair, 45_000)
+
+
+@pytest.mark.parametrize("shares", ["0.2", "1"])
+def test_five_measures_together_cost_what_their_shares_say_and_are_found_out_with_a_whole_budget_each(
+    auditor: Auditor, inputs: Inputs, shares: str
+) -> None:
+    """One person in five measures at once, under one claim for the site. With a whole budget each the loss is five times the promise."""
+    claim = terms(MEASURES["count"]).claim
+    answered: list[list[Answers]] = [[], []]
+    known: list[Floats] = []
+    cost = 0.0
+    for name in ("count", "sum", "people", "steps", "sliding"):
+        measure = replace(MEASURES[name], share=Decimal(shares))
+        plan = plan_of(measure, terms(measure).charge)
+        present, absent = inputs.present(WORST, measure, plan), inputs.absent(measure, plan)
+        places = changed(measure, present, absent)
+        for answers_, exact in zip(answered, (present, absent), strict=True):
+            answers_.append(answers(measure, plan, exact, places, SOUND))
+        known.append(matched(measure, plan, present, absent, places))
+        cost += loss(measure, plan, present, absent)
+    one, other = (Answers(np.hstack([a.numbers for a in parts])) for parts in answered)
+    found = auditor.paired(one, other, claim, attacks=[Fisher(), Along(np.concatenate(known))])
+    unsound = shares == "1"
+    assert (cost > claim.rho) == unsound
+    assert found.refutes(claim) == unsound
+    if unsound:
+        assert auditor.silence(math.sqrt(2 * cost), claim, answers=SOUND) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["count", "sum", "prefix", "sliding"])
