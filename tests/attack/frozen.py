@@ -65,8 +65,9 @@ def counted(measures: Sequence[Measure], staged: Staged, book: PresenceBook, *, 
     for number, rows in enumerate(staged):
         epoch = number - number % in_epoch
         at = Window("shop", number * WINDOW, (number + 1) * WINDOW, epoch * WINDOW)
+        seen = book.state(at)
         bounded = bounded_counts(contributions(rows), measures, book.others(at, measures), start_ms=at.start_ms)
-        book.record(at, bounded.people)
+        book.record(at, bounded.people, seen=seen)
         for measure in measures:
             found[measure.name].append(bounded.vectors[measure.id])
     for number in range(0, len(staged), in_epoch):

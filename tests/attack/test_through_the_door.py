@@ -101,10 +101,11 @@ def counted(place: Path, person: Person, *, present: bool) -> dict[str, Ints]:
         world.clock.at_ms = START + (number + 1) * MINUTE
         (span,) = [w for w in world.windows() if w.start_ms == START + number * MINUTE]
         at = Window(SITE, span.start_ms, span.end_ms, span.epoch_ms)
+        seen = book.state(at)
         bounded = bounded_counts(
             world.source.contributions(at), DECLARED.measures, book.others(at, DECLARED.measures), start_ms=at.start_ms
         )
-        book.record(at, bounded.people)
+        book.record(at, bounded.people, seen=seen)
         world.source.forget(at)
         for measure in DECLARED.measures:
             found[measure.name].append(bounded.vectors[measure.id])
