@@ -142,7 +142,8 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
             at_ms = everybody_comes(house)
             until(lambda: is_over(house, at_ms))
             wal = (house.settings.data / "intake.db-wal").read_bytes()
-            time.sleep(0.2)
+            over = blocks_over(house)
+            time.sleep(0.5)
         finally:
             witness.stop()
         custody = {
@@ -166,7 +167,6 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
     assert not any(key in content for content in witness.copies.values() for key in {*witness.keys.values(), *witness.key_files})
 
     # What correlated noise remembered of a block that is over went with the block.
-    over = blocks_over(house)
     ended = {name: content for name, content in witness.states.items() if any(f"-{block}-" in name for block in over)}
     assert ended
     assert not custody & set(ended)
