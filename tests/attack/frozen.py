@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from privacy import accounting
 from privacy.accounting import Plan
-from privacy.bounding import bounded_counts
+from privacy.bounding import Bounded, bounded_counts
 from privacy.ledger import Charge
 from privacy.making import noised
 from privacy.models import ATTO, PICO, Window
+from privacy.ports import Columns
 from privacy.presence import PresenceBook
 from privacy.stream import State, advance
 from tacit.core.declaration import Dimension, Measure
@@ -59,20 +60,34 @@ def plan_of(measure: Measure, charge: Charge) -> Plan:
     return plan
 
 
-def counted(measures: Sequence[Measure], staged: Staged, book: PresenceBook, *, in_epoch: int = IN_EPOCH) -> dict[str, Ints]:
-    """Exact bounded vectors of each measure, (windows, length). Each window knows who was counted before in its epoch."""
-    found: dict[str, list[Ints]] = {m.name: [] for m in measures}
+def bounded(measures: Sequence[Measure], staged: Staged, book: PresenceBook, *, in_epoch: int = IN_EPOCH) -> list[Bounded]:
+    """What counts in each window. Each knows who was counted before in its epoch, as in service."""
+    found = []
     for number, rows in enumerate(staged):
         epoch = number - number % in_epoch
         at = Window("shop", number * WINDOW, (number + 1) * WINDOW, epoch * WINDOW)
-        seen = book.state(at)
-        bounded = bounded_counts(contributions(rows), measures, book.others(at, measures), start_ms=at.start_ms)
-        book.record(at, bounded.people, seen=seen)
-        for measure in measures:
-            found[measure.name].append(bounded.vectors[measure.id])
+        found.append(remembered(book, at, measures, contributions(rows)))
     for number in range(0, len(staged), in_epoch):
         book.end_epoch("shop", number * WINDOW)
-    return {name: np.array(vectors) for name, vectors in found.items()}
+    return found
+
+
+def remembered(book: PresenceBook, at: Window, measures: Sequence[Measure], rows: Columns) -> Bounded:
+    """One window's counts, and the people in them remembered for the next."""
+    seen = book.state(at)
+    found = bounded_counts(rows, measures, book.others(at, measures), start_ms=at.start_ms)
+    book.record(at, found.people, seen=seen)
+    return found
+
+
+def vectors(measures: Sequence[Measure], windows: Sequence[Bounded]) -> dict[str, Ints]:
+    """The exact vectors of each measure, (windows, length)."""
+    return {m.name: np.array([found.vectors[m.id] for found in windows]) for m in measures}
+
+
+def counted(measures: Sequence[Measure], staged: Staged, book: PresenceBook, *, in_epoch: int = IN_EPOCH) -> dict[str, Ints]:
+    """Both at once."""
+    return vectors(measures, bounded(measures, staged, book, in_epoch=in_epoch))
 
 
 def before_noise(plan: Plan, vectors: Ints) -> Ints:

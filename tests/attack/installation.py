@@ -36,7 +36,7 @@ PATHS = (
     "/v1/findings",
 )
 
-NOISE = {"value", "values", "difference", "low", "high", "rate", "trials", "sentence", "weights", "default"}
+NOISE = {"value", "values", "difference", "low", "high", "rate", "trials", "trials_sd", "sentence", "weights", "default"}
 """Keys of JSON under which there is noise, or what follows from it."""
 
 NOISY_COLUMNS = {("bundles", "jws"), ("policy_states", "state")}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tacit.core.declaration import Bounds, Measure, ValueRange
+from tacit.core.declaration import Bounds, Dimension, Kind, Measure, ValueRange
 from tests.privacy.world import EPOCH, WINDOW, Row, count
 
 WINDOWS = 2 * EPOCH // WINDOW
@@ -32,6 +32,16 @@ def _measure(name: str, bounds: Bounds, value: ValueRange | None = None, over_ti
     return count(name, share="1", cells=CELLS, bounds=bounds, value=value, over_time=over_time, block=WINDOWS)
 
 
+def _of_people() -> Measure:
+    return replace(_measure("people", Bounds(per_window=2)), kind=Kind.PEOPLE)
+
+
+def _of_steps() -> Measure:
+    places = tuple(f"c{i}" for i in range(CELLS))
+    ends = tuple(Dimension(end, places, closed=True) for end in ("from", "to"))
+    return replace(_measure("steps", ONCE), kind=Kind.TRANSITIONS, dimensions=ends)
+
+
 MEASURES = {
     m.name: m
     for m in (
@@ -44,6 +54,8 @@ MEASURES = {
         _measure("sum-prefix", ONCE, SECONDS, over_time="prefix"),
         _measure("sliding", ONCE, over_time="sliding:3"),
         _measure("sliding-thrice", THRICE, over_time="sliding:6"),
+        _of_people(),
+        _of_steps(),
     )
 }
 """One of each mechanism and kind of bound. Each has the whole budget of its site."""
@@ -99,6 +111,9 @@ PEOPLE: dict[str, Callable[[int], list[Event]]] = {
     "beyond every range": _beyond_every_range,
 }
 """What each of them sends in the first epoch, for a measure that counts a person in so many windows."""
+
+NOTHING = {("steps", "one message id for everything")}
+"""One message makes no step."""
 
 
 def crowd() -> list[tuple[int, Event]]:

@@ -33,7 +33,9 @@ sites:
       pages: {event: page, by: {category: [news, tech]}, per_window: 3, per_cell: 2, share: 0.1}
       visits: {event: page, windows: 2, per_window: 2, per_cell: 2, over_time: prefix, block: 2, share: 0.2}
       dwell: {event: dwell, value: {field: seconds, from: 0, to: 120}, over_time: {sliding: 2}, block: 2, share: 0.2}
-      terms: {event: search, keys: {field: term, delta_share: 0.5}, per_window: 3, per_cell: 2, share: 0.2}
+      terms: {event: search, keys: {field: term, delta_share: 0.5}, per_window: 3, per_cell: 2, share: 0.1}
+      moves: {event: page, count: transitions, by: {category: [news, tech]}, per_window: 3, share: 0.05}
+      reach: {event: page, count: people, by: {category: [news, tech]}, per_window: 2, share: 0.05}
     policies:
       headline:
         zone: front
@@ -161,6 +163,8 @@ def test_a_crowd_looks_the_same_with_the_worst_people_in_it_and_without(tmp_path
     assert status == 200
     assert [refused["reason"] for epoch in budget["budget"] for refused in epoch["refused"]] == ["budget_exhausted"]
     assert len(found["evidence"]) > 20
+    terms = [r for r in found["officer /v1/releases?limit=1000"][2]["releases"] if r["measure"] == "terms"]
+    assert [[cell["by"]["term"] for cell in r["cells"]] for r in terms] == [["weather"], [], ["weather"]], "once an epoch"
 
 
 @pytest.mark.parametrize("person", ["fills_everything", "broken"])

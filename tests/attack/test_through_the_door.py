@@ -11,16 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from privacy.accounting import plan_window
-from privacy.bounding import bounded_counts
+from privacy.bounding import Bounded
 from privacy.models import Window
 from privacy.presence import PresenceBook
 from tacit.core import configuration
 from tests.attack.auditor import Auditor
-from tests.attack.frozen import Ints, answers, attacks, before_noise, changed, loss, terms
+from tests.attack.frozen import Ints, answers, attacks, before_noise, changed, loss, remembered, terms, vectors
 from tests.ingest.world import MINUTE, SITE, START, World, open_world
 
 WINDOWS, IN_EPOCH = 8, 4
@@ -87,7 +86,7 @@ def counted(place: Path, person: Person, *, present: bool) -> dict[str, Ints]:
     world.clock.at_ms = START
     world.grant(ME, *OTHERS)
     book = PresenceBook(world.engine)
-    found: dict[str, list[Ints]] = {m.name: [] for m in DECLARED.measures}
+    windows: list[Bounded] = []
     for number in range(WINDOWS):
         world.clock.at_ms = START + number * MINUTE + 1_000
         mine = person(world, number)[-1 if number >= IN_EPOCH else 0 :] if present or number >= IN_EPOCH else []
@@ -101,19 +100,13 @@ def counted(place: Path, person: Person, *, present: bool) -> dict[str, Ints]:
         world.clock.at_ms = START + (number + 1) * MINUTE
         (span,) = [w for w in world.windows() if w.start_ms == START + number * MINUTE]
         at = Window(SITE, span.start_ms, span.end_ms, span.epoch_ms)
-        seen = book.state(at)
-        bounded = bounded_counts(
-            world.source.contributions(at), DECLARED.measures, book.others(at, DECLARED.measures), start_ms=at.start_ms
-        )
-        book.record(at, bounded.people, seen=seen)
+        windows.append(remembered(book, at, DECLARED.measures, world.source.contributions(at)))
         world.source.forget(at)
-        for measure in DECLARED.measures:
-            found[measure.name].append(bounded.vectors[measure.id])
         if number % IN_EPOCH == IN_EPOCH - 1:
             book.end_epoch(SITE, at.epoch_ms)
             world.source.end_epoch(SITE, at.epoch_ms, at.end_ms)
     world.close()
-    return {name: np.array(vectors) for name, vectors in found.items()}
+    return vectors(DECLARED.measures, windows)
 
 
 @pytest.mark.parametrize("person", [again_and_again, with_new_ids, on_both_sides_of_midnight, late, with_broken_ones])
