@@ -226,7 +226,7 @@ def releases(
             [
                 {"release": r.id, "measure": r.measure.name, "window": r.to_json()["window"]["start"]}
                 | {f"{k}": v for k, v in cell["by"].items()}
-                | {"bin": cell["bin"], "value": cell["value"], "sd": round(cell["sd"], 2)}
+                | {"bin": cell["bin"], "value": round(cell["value"], 2), "sd": round(cell["sd"], 2)}
                 for r in found
                 for cell in r.cells()
             ],

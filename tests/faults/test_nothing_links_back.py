@@ -30,7 +30,9 @@ from tests.faults.intruder import LABELS, Intruder, labels_in_the_code
 
 SITE = "newsroom"
 EPOCH_MS, WINDOW_MS = 4_000, 2_000
-SHORT = NEWSROOM.replace("epoch: 1d, window: 1h", f"epoch: {EPOCH_MS // 1000}s, window: {WINDOW_MS // 1000}s")
+SHORT = NEWSROOM.replace("epoch: 1d, window: 1h", f"epoch: {EPOCH_MS // 1000}s, window: {WINDOW_MS // 1000}s").replace(
+    "share: 0.2\n      dwell", "over_time: prefix\n        block: 2\n        share: 0.2\n      dwell"
+)
 PEOPLE = tuple(f"reader-{i}@example.org" for i in range(8))
 AGES = ("under_35", "35_to_54", "55_plus")
 MESSAGES = tuple(f"{kind}-{i}" for kind in ("page", "dwell", "trial") for i in range(len(PEOPLE)))
@@ -96,6 +98,13 @@ def until(what: Callable[[], Any], seconds: float = 90) -> None:
         time.sleep(0.02)
 
 
+def blocks_over(house: House) -> set[str]:
+    """The blocks of the measure `pages` that are full: of two windows each."""
+    with sqlite3.connect(f"file:{house.settings.data / 'released.db'}?mode=ro", uri=True) as released:
+        query = "select block from releases where measure = 'pages' group by block having max(position) = 1"
+        return {block for (block,) in released.execute(query)}
+
+
 def everybody_comes(house: House) -> int:
     """Pages, dwell and trials with groups of everybody, at the beginning of an epoch; when that began, in milliseconds."""
     until(lambda: time.time() * 1000 % EPOCH_MS < WINDOW_MS / 4)
@@ -133,7 +142,8 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
             at_ms = everybody_comes(house)
             until(lambda: is_over(house, at_ms))
             wal = (house.settings.data / "intake.db-wal").read_bytes()
-            time.sleep(0.2)
+            over = blocks_over(house)
+            time.sleep(0.5)
         finally:
             witness.stop()
         custody = {
@@ -155,6 +165,13 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
     # No key is left, and none was ever in a file of the data directory.
     assert all(name.startswith("secrets/block-") for name in custody)
     assert not any(key in content for content in witness.copies.values() for key in {*witness.keys.values(), *witness.key_files})
+
+    # What correlated noise remembered of a block that is over went with the block.
+    ended = {name: content for name, content in witness.states.items() if any(f"-{block}-" in name for block in over)}
+    assert ended
+    assert not custody & set(ended)
+    kept = [content for _, content in [*files(house.settings.data), *files(house.settings.custody_directory)]]
+    assert not any(content in one for content in ended.values() for one in (*kept, *witness.copies.values()))
 
     # Nothing that is left holds a pseudonym, a message hash or a name; the write-ahead log did not while the house was running either.
     left = [*files(house.settings.data), *files(house.settings.custody_directory)]
