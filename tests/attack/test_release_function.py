@@ -105,7 +105,7 @@ def test_what_is_audited_is_what_the_service_releases(inputs: Inputs, tmp_path: 
     house.close_due(shop(measure, epsilon="8"))
     exact = inputs.present(WORST, measure, plan)
     found = house.releases.since("shop", measure.id, -1)
-    assert [r.mechanism for r in found] == [plan.mechanism] * WINDOWS
+    assert [(r.mechanism, r.rho_pico) for r in found] == [(plan.mechanism, plan.rho_pico)] * WINDOWS
     for release, row in zip(found, exact, strict=True):
         assert (abs(np.array(release.vector[: measure.cells]) - row[: measure.cells]) < 8 * plan.count_scale * plan.unit).all()
         if plan.mechanism.sum_scale is not None:

@@ -26,7 +26,7 @@ from tests.attack import faults
 from tests.attack.auditor import Along, Answers, Attack, Auditor, Fisher, Shapes
 from tests.attack.frozen import bounded, plan_of, terms
 from tests.attack.people import ONCE, THRICE, Event, staged
-from tests.privacy.world import count, world
+from tests.privacy.world import WINDOW, count, shop, world
 from tests.privacy.world import window as first_window
 
 COMMON, MINE = 7 << 32 | 1, 7 << 32 | 2
@@ -112,6 +112,18 @@ def test_a_key_that_one_person_sends_is_seen_no_more_often_than_was_paid_for(
     publish = real(measure, sold.charge, tmp_path)
     found = auditor.paired(seen(present, publish), seen(absent, publish), sold.claim, attacks=ATTACKS)
     assert not found.refutes(sold.claim), found
+
+
+@pytest.mark.parametrize("bounds", [ONCE, THRICE], ids=["once", "thrice"])
+def test_what_is_audited_is_what_the_service_charges_and_releases(tmp_path: Path, bounds: Bounds) -> None:
+    measure, house = keys(bounds), world(tmp_path)
+    charge = terms(measure, epsilon="1").charge
+    house.clock.now = WINDOW
+    house.close_due(shop(measure, epsilon="1"))
+    (release,) = house.releases.of_window("shop", 0)
+    assert release.rho_pico == charge.rho_pico
+    assert release.mechanism.scale == plan_of(measure, charge).count_scale
+    assert release.threshold == accounting.threshold_for(measure, charge.rho_pico, charge.delta_atto)
 
 
 def test_sightings_at_a_large_delta_come_near_what_was_paid_for(tmp_path: Path) -> None:
