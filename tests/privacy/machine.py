@@ -30,14 +30,14 @@ from privacy import accounting, series, tables
 from privacy.bounding import PERSON
 from privacy.errors import EpochEnded
 from privacy.ledger import Ledger
-from privacy.models import Release, Window
+from privacy.models import ATTO, Release, Window
 from privacy.ports import Columns
 from privacy.presence import PresenceBook
 from privacy.releases import FAILED, FINISHED, PUBLISHED, ReleaseStore
 from privacy.service import Sanitiser
 from tacit.core.clock import Clock
 from tacit.core.db import connect, intake_metadata, reading, released_metadata, writing
-from tacit.core.declaration import Bounds, Measure, PrivacyTerms, Site, ValueRange
+from tacit.core.declaration import Bounds, Keys, Measure, PrivacyTerms, Site, ValueRange
 from tacit.core.evidence import EvidenceLog
 from tacit.core.rootkey import RootKey
 from tests.privacy.interruptions import BLOCK_STEPS, STEPS, Killed, dying_in, met_in
@@ -49,19 +49,21 @@ EPOCHS = (4 * WINDOW, 2 * WINDOW, 8 * WINDOW)
 START = 800 * WINDOW
 
 PAGES = count("pages", share="0.15", bounds=Bounds(per_window=2))
-OFTEN = count("often", share="0.15", bounds=Bounds(windows=2))
+OFTEN = count("often", share="0.25", bounds=Bounds(windows=2))
 PREFIX = count("prefix", share="0.2", over_time="prefix", block=3)
 TWICE = count("twice", share="0.15", over_time="prefix", block=4, bounds=Bounds(windows=2))
-DWELL = count("dwell", share="0.2", over_time="sliding:2", block=4, value=ValueRange("seconds", 0, 9))
-DEARER = replace(PAGES, share=Decimal("0.3"))
+DWELL = count("dwell", share="0.25", over_time="sliding:2", block=4, value=ValueRange("seconds", 0, 9))
+DEARER = replace(PAGES, share=Decimal("0.25"))
 LONGER = replace(PREFIX, block=5)
+WORDS = replace(count("words", share="0.05"), dimensions=(), keys=Keys("word", Decimal("0.2")))
 SETS: Sequence[tuple[Measure, ...]] = (
     (PAGES, OFTEN, PREFIX, TWICE, DWELL),
-    (DEARER, OFTEN, PREFIX, DWELL),
+    (DEARER, OFTEN, PREFIX, DWELL, WORDS),
     (PAGES, LONGER, TWICE, DWELL),
     (PREFIX, DWELL),
 )
 ALL = {m.id: m for measures in SETS for m in measures}
+VISITED = [identity for identity, measure in ALL.items() if measure.keys is None]
 
 CRASHES = [*STEPS, *BLOCK_STEPS, ("releases", "fail"), ("evidence", "append"), ("releases", "of_window")]
 MEETINGS = [step for step in CRASHES if step[0] != "evidence"]  # in the middle of a transaction nobody else can act
@@ -79,6 +81,8 @@ class Staged(MemorySource):
     """What is staged for both processes. Windows only ever go on, whatever the clock does."""
 
     reached_ms: int = START
+    dead: set[Row] = field(default_factory=set)
+    """Rows of people who withdrew."""
 
     @property
     def open_ms(self) -> int:
@@ -94,7 +98,9 @@ class Staged(MemorySource):
     def steady(self, window: Window, rows: Columns) -> Iterator[bool]:
         person = self.withdrawing.pop(window.start_ms, None)
         if person is not None:
-            self.rows[window.start_ms] = [row for row in self.rows.get(window.start_ms, []) if row[0] // CROWD != person]
+            rows_here = self.rows.get(window.start_ms, [])
+            self.dead |= {row for row in rows_here if row[0] // CROWD == person}
+            self.rows[window.start_ms] = [row for row in rows_here if row not in self.dead]
         yield person is None
 
 
@@ -131,6 +137,7 @@ class Witness:
     def published(self, window: Window) -> None:
         """Its releases came from what was read last."""
         assert self.process is not None
+        assert not self.source.dead.intersection(self.rows), "somebody had withdrawn"
         expected = expected_of(self.rows, self.process.site.measures, self.used)
         self.truth.vectors[window.start_ms], self.truth.people[window.start_ms] = expected
 
@@ -243,6 +250,7 @@ class Seen:
     promises: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     releases: dict[str, tuple[str, str]] = field(default_factory=dict)
     ended: dict[int, set[str]] = field(default_factory=dict)
+    people: dict[tuple[int, int], set[int]] = field(default_factory=dict)
 
 
 class Closing(RuleBasedStateMachine):
@@ -267,7 +275,11 @@ class Closing(RuleBasedStateMachine):
     @rule(
         visits=st.lists(
             st.tuples(
-                st.integers(0, PEOPLE - 1), st.integers(0, len(ALL) - 1), st.integers(0, CELLS - 1), st.integers(0, 12), st.integers(-9, 9)
+                st.integers(0, PEOPLE - 1),
+                st.integers(0, len(VISITED) - 1),
+                st.integers(0, CELLS - 1),
+                st.integers(0, 12),
+                st.integers(-9, 9),
             ),
             min_size=1,
             max_size=6,
@@ -279,7 +291,7 @@ class Closing(RuleBasedStateMachine):
         at = max(START, self.staged.open_ms - late * WINDOW)
         for person, measure, cell, value, h in visits:
             self.messages += 1
-            identity = list(ALL)[measure]
+            identity = VISITED[measure]
             self.staged.put(at, *[(person * CROWD + n, h, self.messages, identity, cell, value) for n in range(CROWD)])
 
     @rule(windows=st.sampled_from([0.5, 1, 1, 1, 1, 2, 2, 6, -3]))
@@ -427,7 +439,7 @@ def check(vaults: Vaults, seen: Seen, truth: Truth) -> None:
     check_budget(vaults, seen)
     check_charges(vaults)
     check_blocks(vaults)
-    check_presence(vaults, truth)
+    check_presence(vaults, truth, seen)
     check_evidence(vaults)
     check_unchanged(vaults, seen)
     check_values([r for r in vaults.releases if r.id not in seen.releases], truth)
@@ -439,7 +451,7 @@ def check_budget(vaults: Vaults, seen: Seen) -> None:
     for epoch in vaults.epochs:
         promise = (epoch.rho_pico, epoch.end_ms, epoch.keys_atto)
         assert seen.promises.setdefault(epoch.start_ms, promise) == promise
-        assert promise[0] <= accounting.rho_of(Decimal(epoch.epsilon), Decimal(epoch.delta))
+        assert promise[0] <= accounting.rho_of(Decimal(epoch.epsilon), Decimal(epoch.delta) - Decimal(epoch.keys_atto) / ATTO)
         spends = [s for s in vaults.spends if s.epoch_ms == epoch.start_ms]
         assert sum(s.rho_pico for s in spends) <= epoch.rho_pico
         assert sum(s.delta_atto for s in spends) <= epoch.keys_atto
@@ -449,7 +461,9 @@ def check_budget(vaults: Vaults, seen: Seen) -> None:
     for charge in vaults.charges:
         (epoch,) = [e for e in vaults.epochs if e.start_ms <= charge.window_ms < e.end_ms]
         spend = reserved[epoch.start_ms, charge.measure_id]
-        assert charge.rho_pico * ALL[charge.measure_id].bounds.windows <= spend.rho_pico
+        windows = ALL[charge.measure_id].bounds.windows
+        assert charge.rho_pico * windows <= spend.rho_pico
+        assert charge.delta_atto * windows <= spend.delta_atto
 
 
 def check_charges(vaults: Vaults) -> None:
@@ -478,7 +492,7 @@ def check_blocks(vaults: Vaults) -> None:
         assert len(set(states)) == len(states)
 
 
-def check_presence(vaults: Vaults, truth: Truth) -> None:
+def check_presence(vaults: Vaults, truth: Truth, seen: Seen) -> None:
     """Nobody is counted in more windows than the measure allows. While the epoch runs who was counted is remembered; then nobody is."""
     ended = {e.start_ms for e in vaults.epochs if e.ended_ms is not None}
     windows: Counter[tuple[int, int, int]] = Counter()
@@ -487,9 +501,11 @@ def check_presence(vaults: Vaults, truth: Truth) -> None:
         assert row.epoch_ms not in ended
         here = set(np.frombuffer(row.people, dtype=PERSON)["p1"].tolist())
         remembered[row.window_ms, row.measure_id] = here
+        assert here >= seen.people.get((row.window_ms, row.measure_id), set()), "somebody was forgotten"
         windows.update((row.epoch_ms, row.measure_id, person) for person in here)
     for (_, measure, _), times in windows.items():
         assert times <= ALL[measure].bounds.windows
+    seen.people = remembered
     counted: Counter[tuple[int, int, int]] = Counter()
     for release in vaults.releases:
         people = truth.people[release.window.start_ms][release.measure.id]
@@ -532,12 +548,15 @@ def check_unchanged(vaults: Vaults, seen: Seen) -> None:
 def check_values(releases: Sequence[Release], truth: Truth) -> None:
     """A window's own numbers are the truth of what was read for it."""
     for release in releases:
+        if release.measure.keys is not None:
+            assert release.keys == (), "nobody sends words here"
+            continue
         close_to(release.measure, release.values, truth.vectors[release.window.start_ms][release.measure.id], release.sd, release.sum_sd)
 
 
 def check_sums(releases: Sequence[Release], truth: Truth) -> None:
     """So are sums over all windows of a measure, and over every second one."""
-    for measure in {r.measure.id: r.measure for r in releases}.values():
+    for measure in {r.measure.id: r.measure for r in releases if r.measure.keys is None}.values():
         mine = sorted((r for r in releases if r.measure.id == measure.id), key=lambda r: r.window.start_ms)
         for chosen in (mine, mine[::2]):
             found = series.total(chosen)

@@ -75,11 +75,11 @@ def run(at: Home, examples: int) -> None:
 
 
 def test_promises_are_kept_on_sqlite(sqlite: Home) -> None:
-    run(sqlite, 40)
+    run(sqlite, 60)
 
 
 def test_promises_are_kept_on_postgres(on_postgres: Home) -> None:
-    run(on_postgres, 8)
+    run(on_postgres, 12)
 
 
 def test_two_sanitisers_at_once_keep_them_on_sqlite(sqlite: Home) -> None:
