@@ -61,4 +61,4 @@ lock: $(VENV)/.development  ## Renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-report.json
+	rm -rf $(VENV) $(PEERS) tests/node/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-report.json

@@ -7,14 +7,21 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve
+from benchmarks import close, error, noise, serve, signals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
 
 def main() -> None:
     """Run the chosen parts and print their lines."""
-    parts = {"close": close.run, "noise": noise.run, "error": error.run, "serve": serve.run, "peers": comparison.run}
+    parts = {
+        "close": close.run,
+        "noise": noise.run,
+        "error": error.run,
+        "serve": serve.run,
+        "signals": signals.run,
+        "peers": comparison.run,
+    }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(parts)}; all that can be run when left out")
     chosen = parser.parse_args().parts or [part for part in parts if part != "peers" or comparison.available()]

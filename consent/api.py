@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from consent.models import STRICTEST, ConsentRequest
 from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, WithdrawBody
 from consent.service import ConsentService
+from consent.signals.gpc import HEADER, opted_out
 from tacit.core.access import CONSENT_KEEPERS, Caller, Role
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, RequestTooLarge
@@ -62,12 +63,11 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
         response.headers["Cache-Control"] = "no-store"
         return authorise(dict(request.headers), CONSENT_KEEPERS, site)[1]
 
-    def opted_out(request: Request) -> bool:
-        # Exactly `1`, in at least one header of that name (Global Privacy Control, W3C): everything else says nothing.
-        return "1" in request.headers.getlist("sec-gpc")
+    def sent_gpc(request: Request) -> bool:
+        return opted_out(request.headers.getlist(HEADER))
 
     site_name = Annotated[str, Depends(permitted)]
-    gpc_header = Annotated[bool, Depends(opted_out)]
+    gpc_header = Annotated[bool, Depends(sent_gpc)]
     idempotency = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
     def jurisdiction_of(request: Request, site: str, named: str | None) -> str:

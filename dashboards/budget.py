@@ -9,6 +9,7 @@ from tacit.core.declaration import Site
 
 from .charts import IntervalChart, MeterChart, Row, Segment
 from .pages import BudgetPage, Empty, Figure
+from .plan import plan_tables
 from .ports import EpochRow, RefusalRow, SpendRow
 from .services import DashboardServices
 from .tables import Column, Table
@@ -50,6 +51,7 @@ def budget_page(services: DashboardServices, site: Site) -> BudgetPage:
         charts.append(_meter(site, newest, spends))
         charts.append(_history(epochs))
     tables = [_promise(newest), _refusals(refusals)] if newest else [_refusals(refusals)]
+    tables += plan_tables(services.plans.latest(site.name))
     return BudgetPage(
         path="/budget",
         title="Privacy budget",

@@ -106,6 +106,44 @@ class BudgetReader(Protocol):
         ...
 
 
+class MeasurePlanRow(TypedDict):
+    """What was reckoned of one measure; None where nothing of it can be released or its cells are not declared."""
+
+    measure: str
+    noise: str
+    """`independent`, `prefix`, `sliding:7`, `threshold`, `local` or `never released`."""
+    share: float
+    sd: float | None
+    window: float | None
+    """95 % half-width of a cell in one window."""
+    epoch: float | None
+    error: float | None
+
+
+class AdviceRow(TypedDict):
+    """One line of advice on the declaration."""
+
+    path: str
+    text: str
+
+
+class PlanRow(TypedDict):
+    """A site's plan."""
+
+    people: int
+    """A day."""
+    measures: list[MeasurePlanRow]
+    advice: list[AdviceRow]
+
+
+class PlanReader(Protocol):
+    """The sanitiser's plans."""
+
+    def latest(self, site: str) -> PlanRow | None:
+        """None before the sanitiser's first pass."""
+        ...
+
+
 class BundlePolicyRow(TypedDict):
     """A policy's weights: cumulative over the arms in their declared order; the last number stands for 1."""
 

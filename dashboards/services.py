@@ -14,6 +14,7 @@ from .ports import (
     EvidenceReader,
     FindingReader,
     LiftReader,
+    PlanReader,
     PolicyReader,
     ReleaseReader,
     ScanReader,
@@ -27,6 +28,7 @@ class DashboardServices:
     declaration: Declaration
     releases: ReleaseReader
     budget: BudgetReader
+    plans: PlanReader
     policies: PolicyReader
     lift: LiftReader
     scans: ScanReader

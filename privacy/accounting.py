@@ -15,9 +15,10 @@ from fractions import Fraction
 from functools import lru_cache
 
 from privacy import choosing, noise
+from privacy.centring import centre
 from privacy.models import ATTO, PICO, Mechanism
 from privacy.strategy import Strategy
-from tacit.core.declaration import Measure, Site, ValueRange
+from tacit.core.declaration import Measure, Site
 
 ACCUMULATED_OVER = (7, 30, 365)
 """Numbers of epochs for which pages say what a person present in every one accumulates."""
@@ -180,20 +181,3 @@ def _bits(measure: Measure) -> int:
     """Fineness of rows: 2^-20, or less where large values need the room in 64 bits."""
     reach = max(abs(measure.value.low), abs(measure.value.high), measure.value.high - measure.value.low) if measure.value else 1
     return max(8, min(20, 30 - reach.bit_length()))
-
-
-def centre(values: ValueRange) -> int:
-    """What is taken from each value before it is summed; the noisy count times it is added to the noisy sum afterwards.
-
-    A published sum has variance max(high - c, c - low)² · k² + c² · k², with the same k for counts and sums: the whole c that makes
-    this least. For [0, R] it is R/2, which halves the variance of summing the plain values.
-
-    >>> centre(ValueRange("seconds", 0, 120))
-    60
-    >>> centre(ValueRange("balance", -50, 50))
-    0
-    """
-    middle = Fraction(values.low + values.high, 2)
-    best = [min(Fraction(values.high, 2), middle), max(Fraction(values.low, 2), middle), middle]
-    candidates = {whole for one in best for whole in (math.floor(one), math.ceil(one))}
-    return min(candidates, key=lambda c: (max(values.high - c, c - values.low) ** 2 + c**2, abs(c)))

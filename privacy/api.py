@@ -1,4 +1,4 @@
-"""`GET /v1/releases` and `GET /v1/budget`: what was published and what it cost. Reading spends nothing."""
+"""`GET /v1/releases`, `/v1/budget` and `/v1/plan`: what was published, what it cost, and what is to be expected. Reading spends nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from privacy.budget import BudgetView
+from privacy.plans import PlanStore
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS, Caller, Role
 from tacit.core.clock import from_iso
-from tacit.core.errors import InvalidRequest
+from tacit.core.errors import InvalidRequest, NotFound
 
 Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
 
@@ -20,7 +21,7 @@ Site = Annotated[str | None, Query(description="Needed with an admin key only.")
 Moment = Annotated[str | None, Query(description="ISO 8601 with a zone.")]
 
 
-def router(releases: ReleaseStore, budget: BudgetView, authorise: Authorise) -> APIRouter:
+def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authorise: Authorise) -> APIRouter:
     """The room's paths."""
     routes = APIRouter(prefix="/v1", tags=["privacy"])
 
@@ -36,7 +37,9 @@ def router(releases: ReleaseStore, budget: BudgetView, authorise: Authorise) -> 
     ) -> dict[str, Any]:
         """Releases of windows that start in `[from, to)`, newest first; each value comes with its standard deviation."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
-        found, after = releases.list(named, measure=measure, from_ms=_ms(since), to_ms=_ms(until), limit=limit, cursor=cursor)
+        found, after = releases.list(
+            named, measure=measure, from_ms=milliseconds(since), to_ms=milliseconds(until), limit=limit, cursor=cursor
+        )
         return {"releases": [r.to_json() for r in found], "next": after}
 
     @routes.get("/budget")
@@ -45,10 +48,20 @@ def router(releases: ReleaseStore, budget: BudgetView, authorise: Authorise) -> 
         _, named = authorise(dict(request.headers), READERS, site)
         return {"budget": [epoch.to_json() for epoch in budget.epochs(named, limit=limit)], "next": None}
 
+    @routes.get("/plan")
+    def show_plan(request: Request, site: Site = None) -> dict[str, Any]:
+        """What the declaration costs and what its numbers can show, as `tacit plan` prints it; for 10,000 people a day."""
+        _, named = authorise(dict(request.headers), READERS, site)
+        plan = plans.latest(named)
+        if plan is None:
+            raise NotFound("the sanitiser has not planned yet", next_step="It does so at its first pass: `tacit worker --once`.")
+        return {"plan": plan}
+
     return routes
 
 
-def _ms(text: str | None) -> int | None:
+def milliseconds(text: str | None) -> int | None:
+    """A moment of a query. Raises `InvalidRequest`."""
     if text is None:
         return None
     try:

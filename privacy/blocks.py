@@ -24,6 +24,7 @@ from privacy.releases import ReleaseStore
 from privacy.strategy import Strategy, inverse
 from privacy.stream import State, advance
 from tacit.core.declaration import Measure
+from tacit.core.errors import StorageUnavailable
 from tacit.core.evidence import Entry
 from tacit.core.ids import new_id
 
@@ -74,8 +75,17 @@ class Blocks:
         token = ""
         if position + 1 < strategy.length:
             token = secrets.token_hex(8)
-            self.store.keep(measure.site, _name(measure.id, block, position, token), after.packed())
+            self._keep(measure, _name(measure.id, block, position, token), after)
         return Step(plan, row, strategy, block, position, token)
+
+    def _keep(self, measure: Measure, name: str, state: State) -> None:
+        before = self.releases.last_row(measure.site, measure.id)
+        try:
+            self.store.keep(measure.site, name, state.packed())
+        except StorageUnavailable:
+            if self.releases.last_row(measure.site, measure.id) == before:
+                raise
+            raise Overtaken() from None  # another process published meanwhile, and destroyed this state as one that leads nowhere
 
     def clean(self, site: str, measures: Collection[int]) -> None:
         """Destroy every state that no next row will continue from. Safe to repeat, and at any time."""

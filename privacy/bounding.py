@@ -1,4 +1,4 @@
-"""Bounds what one person adds to a window, then counts exactly. One SQL text, run by DuckDB in memory.
+"""Bounds what one person adds to a window, then counts exactly, in DuckDB's memory.
 
 The invariant: which of a person's rows survive depends on that person's rows alone. Rows are ordered by `h`, a keyed hash of the
 message, never by position: ordered by position, removing one person would move other people's rows.
@@ -6,137 +6,181 @@ message, never by position: ordered by position, removing one person would move 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from privacy.accounting import centre
+from privacy import bounding_sql as sql
+from privacy.bounding_sql import Shape
+from privacy.centring import centre
 from privacy.ports import Columns
-from tacit.core.declaration import Measure
+from privacy.repeats import repeated
+from tacit.core.declaration import Kind, Measure
 
 PERSON = np.dtype([("p1", "<u8"), ("p2", "<u8")])
 
-DECLARED = """
-create temp table declared(
-    line smallint,
-    measure bigint, cells integer, windows integer, per_window integer, per_cell integer, low bigint, high bigint, centre bigint
-)
-"""
+ROWS_AT_ONCE = 2_000_000
+"""Of more rows, one range of pseudonyms is bounded after the other, so that memory stays the same."""
 
-PEOPLE = """
-create temp table people as
-with used_up as (
-    select u.measure, u.p1, u.p2
-    from used u join declared d on d.measure = u.measure
-    group by u.measure, u.p1, u.p2, d.windows
-    having count(*) >= d.windows
-),
-seen as (select distinct measure, p1, p2 from contributions)
-select s.measure, s.p1, s.p2, cast(row_number() over () as integer) as who
-from seen s
-where not exists (select 1 from used_up x where x.measure = s.measure and x.p1 = s.p1 and x.p2 = s.p2)
-"""
-"""`who` numbers the people of this one run: sorting by one narrow number takes two thirds of the time of sorting by three wide ones."""
+LATE_MS = 25 * 3_600_000
+"""The times of a window's steps run from so long before its start: the door takes nothing older."""
 
-KEPT = """
-create temp table kept as
-with own as (
-    select p.who, d.line, d.per_cell, d.per_window, c.m, c.h, c.cell, c.value
-    from contributions c
-    join people p on p.measure = c.measure and p.p1 = c.p1 and p.p2 = c.p2
-    join declared d on d.measure = c.measure
-    where c.cell < d.cells
-),
-messages as (
-    select *, row_number() over (partition by who, m order by h, cell, value) as copy from own
-),
-in_cell as (
-    select *, row_number() over (partition by who, cell order by h, m) as nth from messages where copy = 1
-),
-in_window as (
-    select *, row_number() over (partition by who order by h, m) as place from in_cell where nth <= per_cell
-)
-select who, line, cell, value from in_window where place <= per_window
-"""
-
-COUNTED = """
-select d.measure, k.cell, cast(count(*) as bigint) as n,
-    cast(sum(greatest(least(k.value, d.high), d.low) - d.centre) as bigint) as total
-from kept k join declared d on d.line = k.line
-group by d.measure, k.cell
-"""
-
-PRESENT = """
-select measure, p1, p2 from people where who in (select who from kept) order by measure, p1, p2
-"""
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
+    """One window's exact numbers, by measure id. There is no noise in them yet."""
+
     vectors: dict[int, npt.NDArray[np.int64]]
+    """The counts and, for a sum, the sums of values less `accounting.centre` after them. Empty where keys are not declared."""
     keyed: dict[int, dict[int, int]]
+    """The counts of undeclared keys, each key an unsigned 64-bit number."""
     people: dict[int, bytes]
+    """Who is counted, as packed, sorted 16-byte pseudonyms."""
 
 
 def bounded_counts(
     contributions: Columns,
     measures: Sequence[Measure],
-    already_used: Mapping[str, npt.NDArray[Any]],
+    already_used: Arrays,
     *,
-    start_ms: int = 0,  # noqa: ARG001
+    start_ms: int = 0,
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> Bounded:
-    a, b = _bounded_counts(contributions, measures, already_used)
-    return Bounded(a, {m.id: {} for m in measures}, b)
+    """What counts in a window that starts at `start_ms`.
 
-
-def _bounded_counts(
-    contributions: Columns, measures: Sequence[Measure], already_used: Mapping[str, npt.NDArray[Any]]
-) -> tuple[dict[int, npt.NDArray[np.int64]], dict[int, bytes]]:
-    """The exact vector of every measure, and the people counted in it as packed, sorted 16-byte pseudonyms, by measure id.
-
-    `already_used` has the columns measure, p1, p2: one row for each other window of the epoch in which a person was counted. For a
-    sum the second half of the vector holds the sums of values less `accounting.centre`.
+    `already_used` has the columns measure, p1, p2: one row for each other window of the epoch in which a person was counted.
     """
-    vectors = {m.id: np.zeros(m.length, dtype=np.int64) for m in measures}
-    people = {m.id: b"" for m in measures}
-    if not measures or not len(contributions.columns["measure"]):
-        return vectors, people
-    with _in_memory() as database:
-        database.execute(DECLARED)
-        lines = [(line, *one) for line, one in enumerate(sorted({_declared(m) for m in measures}))]
-        database.executemany("insert into declared values (?, ?, ?, ?, ?, ?, ?, ?, ?)", lines)
-        database.register("contributions", dict(contributions.columns))
-        database.register("used", dict(already_used))
-        database.execute(PEOPLE)
-        database.execute(KEPT)
-        counted = database.execute(COUNTED).fetchnumpy()
-        present = database.execute(PRESENT).fetchnumpy()
-    for measure in measures:
-        mine = counted["measure"] == measure.id
-        cells = np.asarray(counted["cell"][mine], dtype=np.int64)
-        vectors[measure.id][cells] = counted["n"][mine]
-        if measure.value is not None:
-            vectors[measure.id][measure.cells + cells] = counted["total"][mine]
-        here = present["measure"] == measure.id
-        packed = np.empty(int(here.sum()), dtype=PERSON)
-        packed["p1"], packed["p2"] = present["p1"][here], present["p2"][here]
-        people[measure.id] = packed.tobytes()
-    return vectors, people
+    columns, by_id = contributions.columns, {m.id: m for m in measures}
+    counting, rows = _Counting.of(by_id), len(columns["measure"])
+    if by_id and rows:
+        shapes = {m.id: Shape.of(m, _anchor(start_ms)) for m in by_id.values()}
+        numbers = {shape: number for number, shape in enumerate(dict.fromkeys(shapes.values()))}
+        with _memory().cursor() as database:
+            database.register("contributions", dict(columns))
+            database.register("declared", _declared((m, numbers[shapes[m.id]]) for m in by_id.values()))
+            bounding = _Bounding.of(database, columns, already_used)
+            for shape, number in numbers.items():
+                for people in _ranges(-(-rows // rows_at_once)):
+                    bounding.keep(shape, number, people)
+                    counting.add(_fetched(database, sql.COUNTED), _fetched(database, sql.PRESENT))
+    return Bounded(counting.vectors, counting.keyed, {i: b"".join(parts) for i, parts in counting.people.items()})
 
 
-def _in_memory() -> duckdb.DuckDBPyConnection:
-    """A database that cannot spill to disk: no pseudonym may be written outside the intake side's custody."""
-    database = duckdb.connect(":memory:")
-    for setting in ("temp_directory = ''", "enable_progress_bar = false", "autoinstall_known_extensions = false"):
-        database.execute(f"set {setting}")
-    return database
+@dataclass(frozen=True, slots=True)
+class _Bounding:
+    """A database with a window's rows. Two sets of people are treated apart: those who used up their windows do not count, and those of
+    whom two copies of a message arrived are bounded by all steps (a worker that did not know of the other's copy let the second in)."""
+
+    database: duckdb.DuckDBPyConnection
+    any_apart: bool
+    any_careful: bool
+
+    @classmethod
+    def of(cls, database: duckdb.DuckDBPyConnection, columns: Arrays, already_used: Arrays) -> _Bounding:
+        """Find the people who are treated apart."""
+        for table in ("apart", "careful"):
+            database.execute(f"create temp table {table}(measure bigint, p1 ubigint, p2 ubigint)")
+        if len(already_used["measure"]):
+            database.register("used", dict(already_used))
+            database.execute(f"insert into apart {sql.USED_UP}")
+        hashes: npt.NDArray[np.uint64] = np.bitwise_xor(columns["m"], columns["measure"].view(np.uint64))
+        copied = repeated(hashes)  # with the measure, because a message may count in several
+        if len(copied):
+            database.register("copied", {name: columns[name][copied] for name in ("measure", "p1", "p2")})
+            database.execute(f"insert into careful {sql.COPIED}")
+            database.execute("insert into apart select * from careful")
+        return cls(database, bool(len(copied) or len(already_used["measure"])), bool(len(copied)))
+
+    def keep(self, shape: Shape, number: int, people: tuple[str, ...]) -> None:
+        """Leave the rows that count in the table `kept`, of one shape's measures and one range of people."""
+        own = sql.own(number, *people, *((sql.NOT_APART,) if self.any_apart else ()))
+        careful = self.any_careful
+        if shape.has_short_cut:
+            self.database.execute(f"create or replace temp table firsts as {shape.short_cut(own)}")
+            careful |= self.database.execute(f"insert into careful {shape.tied_people}").fetchall() != [(0,)]
+            self.database.execute(f"create or replace temp table kept as {shape.first_kept}")
+        else:
+            self.database.execute(f"create or replace temp table kept as {shape.all_steps(own, copies=False)}")
+        if careful:
+            own = sql.own(number, *people, sql.CAREFUL)
+            self.database.execute(f"insert into kept {shape.all_steps(own, copies=True)}")
 
 
-def _declared(measure: Measure) -> tuple[int, ...]:
-    bounds, values = measure.bounds, measure.value
-    low, high, middle = (values.low, values.high, centre(values)) if values else (0, 0, 0)
-    return measure.id, measure.cells, bounds.windows, bounds.per_window, bounds.per_cell, low, high, middle
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """What has been counted so far. Each range of people is added once."""
+
+    measures: dict[int, Measure]
+    vectors: dict[int, npt.NDArray[np.int64]]
+    keyed: dict[int, dict[int, int]]
+    people: dict[int, list[bytes]]
+
+    @classmethod
+    def of(cls, measures: dict[int, Measure]) -> _Counting:
+        """Nothing yet."""
+        keyed: dict[int, dict[int, int]] = {i: {} for i, m in measures.items() if m.kind is Kind.KEYS}
+        return cls(measures, {i: np.zeros(m.length, dtype=np.int64) for i, m in measures.items()}, keyed, {i: [] for i in measures})
+
+    def add(self, counted: Arrays, present: Arrays) -> None:
+        """Add one range of people, in order of `p1`."""
+        for i, measure in self.measures.items():
+            here = counted["measure"] == i
+            cells, counts = counted["cell"][here], counted["n"][here]
+            if measure.kind is Kind.KEYS:
+                for key, count in zip(cells.astype(np.int64).view(np.uint64).tolist(), counts.tolist(), strict=True):
+                    self.keyed[i][key] = self.keyed[i].get(key, 0) + count
+            else:
+                self.vectors[i][cells] += counts
+            if measure.value is not None:
+                self.vectors[i][measure.cells + cells] += counted["total"][here]
+            mine = present["measure"] == i
+            packed = np.empty(int(mine.sum()), dtype=PERSON)
+            packed["p1"], packed["p2"] = present["p1"][mine], present["p2"][mine]
+            self.people[i].append(packed.tobytes())
+
+
+@cache
+def _memory() -> duckdb.DuckDBPyConnection:
+    """The process's database; what a cursor makes in it goes when the cursor is closed.
+
+    It cannot spill to disk: no pseudonym may be written outside the intake side's custody.
+    """
+    return duckdb.connect(
+        ":memory:", config={"temp_directory": "", "autoinstall_known_extensions": False, "preserve_insertion_order": False}
+    )
+
+
+def _fetched(database: duckdb.DuckDBPyConnection, query: str) -> Arrays:
+    found: Any = database.execute(query).fetchnumpy()  # its type also allows pandas columns, which numbers never become
+    return cast(Arrays, found)
+
+
+def _declared(measures: Iterable[tuple[Measure, int]]) -> dict[str, npt.NDArray[np.int64]]:
+    """The table `declared`: a line for each measure, with the number of its shape."""
+    lines = []
+    for measure, shape in measures:
+        values = measure.value
+        low, high, middle = (values.low, values.high, centre(values)) if values else (0, 0, 0)
+        lines.append((measure.id, shape, sql.domain(measure), measure.bounds.windows, low, high, middle))
+    names = ("measure", "shape", "domain", "windows", "low", "high", "centre")
+    return {name: np.array(column, dtype=np.int64) for name, column in zip(names, zip(*lines, strict=True), strict=True)}
+
+
+def _anchor(start_ms: int) -> int:
+    """In tenths of a second modulo 2^31."""
+    return (start_ms // 100 - LATE_MS // 100) % 2**31
+
+
+def _ranges(parts: int) -> Iterator[tuple[str, ...]]:
+    """Conditions that divide all people into so many ranges, in order. Pseudonyms are hashes, so that the ranges are alike."""
+    edges = [2**64 * part // parts for part in range(parts + 1)]
+    for first, following in itertools.pairwise(edges):
+        yield () if parts == 1 else (sql.between(first, following - 1),)

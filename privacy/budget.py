@@ -59,16 +59,29 @@ class EpochBudget:
     keys_atto: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The public form; rho in its natural unit."""
+        """The public form; rho in its natural unit, and in the whole numbers in which the ledger and the plan have it."""
         return {
             "epoch": {"start": iso(self.start_ms), "end": iso(self.end_ms), "ended": None if self.ended_ms is None else iso(self.ended_ms)},
             "epsilon": {"promised": float(self.epsilon), "spent": float(self.epsilon_spent)},
             "delta": float(self.delta),
             "delta_for_keys": {"promised": self.keys_atto / ATTO, "spent": sum(s.delta_atto for s in self.spends) / ATTO},
-            "rho": {"promised": self.rho_pico / PICO, "spent": self.spent_pico / PICO},
+            "rho": {
+                "promised": self.rho_pico / PICO,
+                "spent": self.spent_pico / PICO,
+                "promised_pico": self.rho_pico,
+                "spent_pico": self.spent_pico,
+            },
             "accumulated": dict(self.accumulated),
             "spends": [
-                {"measure": s.measure, "rho": s.rho_pico / PICO, "delta": s.delta_atto / ATTO, "at": iso(s.at_ms)} for s in self.spends
+                {
+                    "measure": s.measure,
+                    "rho": s.rho_pico / PICO,
+                    "rho_pico": s.rho_pico,
+                    "delta": s.delta_atto / ATTO,
+                    "delta_atto": s.delta_atto,
+                    "at": iso(s.at_ms),
+                }
+                for s in self.spends
             ],
             "refused": [{"measure": r.measure, "rho": r.wanted_pico / PICO, "reason": r.reason, "at": iso(r.at_ms)} for r in self.refusals],
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.core.errors import Problem
+from tacit.core.errors import Conflict, Problem
 
 
 class EpochMismatch(Problem):
@@ -53,7 +53,7 @@ class Overtaken(Problem):
     default_next_step = "Nothing to do: what was computed is thrown away and the window is computed again."
 
 
-class MeasuresDiffer(Problem):
+class MeasuresDiffer(Conflict):
     """Releases of different definitions count different things; those of undeclared keys name only the keys that were shown."""
 
     type = "measures-differ"

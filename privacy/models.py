@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
+from privacy.local import debiased
 from privacy.strategy import Strategy, spread
 from tacit.core.clock import iso
 from tacit.core.declaration import REWARD, Kind, Measure
@@ -110,6 +111,8 @@ class Release:
         if self.measure.keys is not None:
             named = zip(self.keys or (), self.vector, strict=True)
             return [{"by": {self.measure.keys.field: key}, "bin": "count", "value": int(value), "sd": self.sd} for key, value in named]
+        if self.measure.local_epsilon is not None:
+            return self._local_cells(float(self.measure.local_epsilon))
         trials = self.measure.kind in (Kind.POLICY, Kind.AUDIT)
         found = []
         for by, value in zip(self.measure.all_labels, self.values, strict=False):
@@ -121,6 +124,14 @@ class Release:
             for by, value in zip(self.measure.all_labels, sums, strict=True):
                 found.append({"by": by, "bin": "sum", "value": value, "sd": self.sum_sd})
         return found
+
+    def _local_cells(self, epsilon: float) -> list[dict[str, Any]]:
+        """What devices have randomised is debiased; `reported` is the noisy count of their reports itself."""
+        people = debiased(self.values, epsilon, self.sd)
+        return [
+            {"by": by, "bin": "count", "value": value, "sd": sd, "reported": reported}
+            for by, (value, sd), reported in zip(self.measure.all_labels, people, self.values, strict=True)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The public form, always with the standard deviation beside each value."""

@@ -118,6 +118,16 @@ releases = Table(
     Index("uq_releases_block", "block", "position", unique=True),
 )
 
+# What the declaration costs and can show, computed by the sanitiser: other processes do not load what that takes.
+plans = Table(
+    "plans",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 presence = Table(
     "presence",
     intake_metadata,

@@ -20,14 +20,17 @@ from starlette.exceptions import HTTPException
 import adjust.api
 import audit.api
 import consent.api
+import consent.signals_api
 import dashboards.api
 import privacy.api
+import privacy.estimates_api
 from adjust.api import AdjustEndpoint
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import Caller, KeyStore, Role
+from tacit.core.clock import Clock, SystemClock
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
@@ -123,12 +126,12 @@ def render_problem(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], by
     return status, headers, body
 
 
-def create_app(settings: Settings) -> Endpoint:
-    """The whole web application over one installation."""
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
+    """The whole web application over one installation, with the host's clock unless another is given."""
     declaration = configuration.load(settings.config)
     logs.configure()
     logs.allow_declared(declaration)
-    services = wiring.web(settings, declaration)
+    services = wiring.web(settings, declaration, clock=clock)
     authorise = Authoriser(services.keys, frozenset(declaration.sites))
 
     @asynccontextmanager
@@ -140,7 +143,9 @@ def create_app(settings: Settings) -> Endpoint:
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
-    app.include_router(privacy.api.router(services.releases, services.budget, authorise))
+    app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
+    app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
+    app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))

@@ -20,15 +20,17 @@ from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
-from tacit.core.declaration import Declaration
+from tacit.core.declaration import Declaration, Measure
 from tacit.core.errors import Problem, UnknownSite
 from tacit.core.settings import Settings
 
 app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 config_app = typer.Typer(no_args_is_help=True, help="The declaration, tacit.yaml.")
+signals_app = typer.Typer(no_args_is_help=True, help="Consent strings of browsers and platforms.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
+app.add_typer(signals_app, name="signals")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
@@ -165,15 +167,27 @@ def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")]
 @app.command()
 def plan(
     file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml"),
-    people: Annotated[int, typer.Option(help="People a day to reckon with.", min=1)] = 10_000,
-    form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    people: Annotated[int, typer.Option(help="People a day to reckon with, spread evenly.", min=1)] = 10_000,
+    contributions: Annotated[float, typer.Option(help="Contributions of a person to a measure in an epoch, before bounds.", min=1)] = 1,
+    form: FormatOption = Format.TABLE,
 ) -> None:
-    """What a declaration will cost and can show, before anything is collected."""
-    from privacy.plan import plan as plan_of
-    from tacit.tables import planned, show
+    """What a declaration will cost and can show, before anything is collected.
 
-    rows = plan_of(configuration.load(file), people=people)
-    show(rows if form is Format.JSON else planned(rows), form)
+    For each measure: the noise and why it was picked, the error at this traffic, what a policy, an audit or an undeclared value needs, and
+    advice on bounds, cells, windows and shares. docs/plan.md shows how to read it.
+    """
+    from privacy.outlook import Traffic
+    from privacy.plan import plan as rows_of
+    from privacy.plan import plan_site
+    from tacit.planning import flat, show_plans
+    from tacit.tables import show
+
+    declaration = configuration.load(file)
+    if form is Format.TABLE:
+        show_plans([plan_site(site, Traffic(people, contributions)) for site in declaration.sites.values()])
+        return
+    rows = rows_of(declaration, people=people, contributions=contributions)
+    show(rows if form is Format.JSON else flat(rows), form)
 
 
 @app.command()
@@ -212,12 +226,64 @@ def releases(
             [
                 {"release": r.id, "measure": r.measure.name, "window": r.to_json()["window"]["start"]}
                 | {f"{k}": v for k, v in cell["by"].items()}
-                | {"bin": cell["bin"], "value": cell["value"], "sd": round(cell["sd"], 2)}
+                | {"bin": cell["bin"], "value": round(cell["value"], 2), "sd": round(cell["sd"], 2)}
                 for r in found
                 for cell in r.cells()
             ],
             form,
         )
+
+
+@app.command()
+def estimates(
+    site: SiteOption,
+    measure: Annotated[str, typer.Option("--measure", help="The measure's name in the declaration.")],
+    since: Annotated[str | None, typer.Option("--from", help="ISO 8601 with a zone; windows that start then or later.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="ISO 8601 with a zone; windows that start before.")] = None,
+    quantile: Annotated[
+        list[float] | None, typer.Option("--quantile", min=0.001, max=0.999, help="Of binned numbers; may be repeated.")
+    ] = None,
+    beside: Annotated[str | None, typer.Option("--with", help="A measure of the same rows to be consistent with.")] = None,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
+    from privacy.api import milliseconds
+    from privacy.reading import Reading, lines, read
+    from privacy.releases import ReleaseStore
+    from tacit.tables import show
+
+    _, declaration = _open(config, data)
+    _site(declaration, site)
+    found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
+    with _released(config, data, site) as engine:
+        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        answer = read(ReleaseStore(engine), found, wanted, beside=other)
+    if form is Format.JSON:
+        show([answer], form, single=True)
+        return
+    show(lines(answer), form)
+    for name, one in answer.get("quantiles", {}).items():
+        for q in one["quantiles"]:
+            told = "cannot tell" if q["value"] is None else f"{q['value']:g} (95 % interval {q['interval'][0]:g} to {q['interval'][1]:g})"
+            typer.echo(f"{name}, quantile {q['q']:g}: {told}", err=form is Format.CSV)
+
+
+@app.command()
+def randomise(
+    file: Annotated[Path, typer.Argument(help="Exact events as NDJSON, one a line; this file should never leave the device.")],
+    site: SiteOption,
+    config: ConfigOption = None,
+) -> None:
+    """The device's side of local mode: write events on stdout with their cells replaced at random. Needs no service and no key."""
+    from tacit.randomising import randomise as lines_of
+
+    settings = installation.settings(config, None)
+    declaration = configuration.load(settings.config)
+    _site(declaration, site)
+    for line in lines_of(file, declaration.sites[site]):
+        typer.echo(line)
 
 
 @app.command()
@@ -296,6 +362,20 @@ def scan(
     raise typer.Exit(exit_code(results))
 
 
+@signals_app.command("decode")
+def signals_decode() -> None:
+    """Read TCF and GPP strings: one JSON object a line on stdin, {"tcf": "…"} or {"gpp": "…"}, and one answer a line on stdout.
+
+    A line that cannot be read is answered with {"ok": false, "code": …, "detail": …} and the next one is read.
+    """
+    from consent.signals import answers
+
+    clock = SystemClock()
+    for answer in answers.lines(sys.stdin.buffer, clock):
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
 @app.command()
 def demo(
     visitors: Annotated[int, typer.Option(min=200, help="How many people arrive.")] = 20_000,
@@ -349,6 +429,15 @@ def _open(config: Path | None, data: Path | None, *, create: bool = False) -> tu
 def _site(declaration: Declaration, name: str) -> None:
     if name not in declaration.sites:
         raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
+
+
+def _measure(declaration: Declaration, site: str, name: str) -> Measure:
+    found = declaration.sites[site].measure(name)
+    if found is None:
+        raise Problem(
+            f"{site} declares no measure of that name", next_step=f"It has {', '.join(m.name for m in declaration.sites[site].measures)}."
+        )
+    return found
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from audit.log import Log
 from audit.store import AuditStore
 from dashboards.days import sum_by_day
 from dashboards.ports import (
+    AdviceRow,
     AlertRow,
     ArmRow,
     BundleRow,
@@ -23,6 +24,8 @@ from dashboards.ports import (
     FindingRow,
     GroupRow,
     LiftRow,
+    MeasurePlanRow,
+    PlanRow,
     PolicyStateRow,
     RefusalRow,
     ReleaseRow,
@@ -31,6 +34,7 @@ from dashboards.ports import (
 )
 from dashboards.services import DashboardServices
 from privacy.budget import BudgetView
+from privacy.plans import PlanStore, brief
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock
 from tacit.core.declaration import Declaration
@@ -41,6 +45,7 @@ def page_services(
     *,
     releases: ReleaseStore,
     budget: BudgetView,
+    plans: PlanStore,
     bundles: BundleStore,
     history: PolicyHistory,
     audits: AuditStore,
@@ -53,6 +58,7 @@ def page_services(
         declaration=declaration,
         releases=_Releases(releases, declaration),
         budget=_Budget(budget),
+        plans=_Plans(plans),
         policies=_Policies(bundles, history),
         lift=_Lift(releases, declaration),
         scans=_Scans(audits, declaration),
@@ -117,6 +123,21 @@ class _Budget:
         found = [r for e in self.view.epochs(site) for r in e.refusals]
         found.sort(key=lambda r: -r.at_ms)
         return [RefusalRow(measure=r.measure, at=r.at_ms, detail=r.reason) for r in found[:limit]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plans:
+    store: PlanStore
+
+    def latest(self, site: str) -> PlanRow | None:
+        plan = self.store.latest(site)
+        if plan is None:
+            return None
+        return PlanRow(
+            people=plan["traffic"]["people"],
+            measures=[cast(MeasurePlanRow, brief(row)) for row in plan["measures"]],
+            advice=[AdviceRow(path=line["path"], text=line["text"]) for line in plan["advice"]],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,22 +43,6 @@ def weights(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def planned(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A plan for people: one line a measure, its noise, and what it takes to see through it."""
-    return [
-        {
-            "site": row["site"],
-            "measure": row["measure"],
-            "share": row["share"],
-            "cells": row["cells"],
-            "noise sd": _rounded(row.get("sigma")),
-            "95 % +/- a cell and window": _rounded(row.get("half_width_95")),
-            "what it takes": _needs(row),
-        }
-        for row in rows
-    ]
-
-
 def epochs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The budget for people: one line an epoch."""
     return [
@@ -73,19 +57,6 @@ def epochs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _needs(row: Mapping[str, Any]) -> str:
-    if row.get("warning"):
-        return str(row["warning"])
-    if needs := row.get("needs"):
-        return f"{needs['rewards_per_cell_and_epoch']:,} rewards a cell and epoch for noise under 10 %"
-    if detects := row.get("detects"):
-        if min(detects["difference"].values()) > 1:
-            return f"{detects['people']:,} people are too few to show any difference"
-        found = ", ".join(f"{100 * gap:.1f} points by {name}" for name, gap in detects["difference"].items())
-        return f"{detects['people']:,} people show a difference of {found}"
-    return ""
 
 
 def _rounded(number: float | None) -> str:

@@ -32,13 +32,14 @@ from ingest.staging import Staging
 from ingest.withdrawals import Withdrawals
 from privacy.budget import BudgetView
 from privacy.models import Release
+from privacy.plans import PlanStore
 from privacy.releases import ReleaseStore
 from tacit.core import logs, rootkey
 from tacit.core.access import KeyStore
 from tacit.core.claims import Claims
 from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import connect
-from tacit.core.declaration import Declaration
+from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
 from tacit.core.rootkey import RootKey
 from tacit.core.settings import Settings
@@ -107,6 +108,7 @@ class WebServices:
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
+    plans: PlanStore
     audits: AuditStore
     dashboards: DashboardServices
     sessions: Sessions
@@ -140,6 +142,8 @@ class SanitiserServices:
     sanitiser: Sanitiser
     releases: ReleaseStore
     release_quality: Callable[[Release], tuple[bool, Mapping[str, Any]]]
+    plans: PlanStore
+    plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
     consent: ConsentService
@@ -167,13 +171,15 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     intake = _intake(settings, declaration, root, clock)
     keys = KeyStore(released)
     bundles = BundleStore(released, root)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     budget = BudgetView(released)
+    plans = PlanStore(released)
     audits = AuditStore(released)
     pages = page_services(
         declaration,
         releases=releases,
         budget=budget,
+        plans=plans,
         bundles=bundles,
         history=PolicyHistory(released),
         audits=audits,
@@ -189,6 +195,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         bundles=bundles,
         releases=releases,
         budget=budget,
+        plans=plans,
         audits=audits,
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
@@ -205,6 +212,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
     from privacy.ledger import Ledger
+    from privacy.plan import plan_site
     from privacy.presence import PresenceBook
     from privacy.service import Sanitiser
     from tacit.inspection import InspectedSource
@@ -214,7 +222,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     released = connect(settings.released_location)
     intake = _intake(settings, declaration, root, clock)
     evidence = EvidenceTable(released, clock)
-    releases = ReleaseStore(released)
+    releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
@@ -234,6 +242,8 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         ),
         releases=releases,
         release_quality=quality.check,
+        plans=PlanStore(released),
+        plan_site=plan_site,
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,

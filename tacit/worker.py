@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from audit.scan import ScanResult
 from privacy.models import Window
+from privacy.plans import fingerprint
 from tacit.core import logs
 from tacit.core.declaration import Site
 from tacit.core.errors import Problem
@@ -19,8 +20,8 @@ from tacit.wiring import SanitiserServices
 TICK_SECONDS = 0.5
 EVIDENCE_BATCH = 1_000
 
-EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held")
-STEPS = ("end", "close", "check", "learn", "scan", "consent")
+EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held", "plan.made")
+STEPS = ("end", "close", "check", "learn", "scan", "plan", "consent")
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
 
@@ -44,12 +45,20 @@ class Worker:
 
     def __init__(self, services: SanitiserServices) -> None:
         self._services = services
+        self._planned: dict[str, str] = {}
 
     def once(self) -> Done:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
         done = Done()
         for site in self._services.declaration.sites.values():
-            steps = {"end": self._end, "close": self._close, "check": self._check, "learn": self._learn, "scan": self._scan}
+            steps = {
+                "end": self._end,
+                "close": self._close,
+                "check": self._check,
+                "learn": self._learn,
+                "scan": self._scan,
+                "plan": self._plan,
+            }
             for name, step in steps.items():
                 try:
                     step(site, done)
@@ -124,6 +133,17 @@ class Worker:
             done.scans += services.scanner.scan(site, slot)
             services.claims.finish(job, slot)
             log.info("scan.done", site=site.name)
+
+    def _plan(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Keep the plan of the declaration where web processes can read it. Two workers may make the same one."""
+        services = self._services
+        if site.name in self._planned:
+            return
+        sha256 = fingerprint(site)
+        if services.plans.about(site.name) != sha256:
+            services.plans.save(site.name, sha256, services.plan_site(site), at_ms=services.clock.now_ms())
+            log.info("plan.made", site=site.name)
+        self._planned[site.name] = sha256
 
     def _consent_evidence(self) -> None:
         """Move commitments to consent changes into the evidence log. Owned by one worker at a time, so none is entered twice."""

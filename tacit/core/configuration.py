@@ -103,10 +103,10 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.per_cell > measure.per_window:
             remedy = "lower per_cell or raise per_window"
             faults.append({"path": f"{at}.measures.{measure_name}.per_cell", "detail": "is above per_window", "remedy": remedy})
-        randomised = measure.local and [n for n, m in site.measures.items() if m.event == measure.event and m.local != measure.local]
-        if randomised:
+        beside = [n for n, m in site.measures.items() if m.event == measure.event and n != measure_name]
+        if measure.local and beside:
             remedy = "let the device send them under an event type of their own"
-            detail = f"{measure.event!r} is randomised on the device here and not for {randomised[0]!r}"
+            detail = f"{measure.event!r} is randomised on the device for this measure, and {beside[0]!r} counts it too"
             faults.append({"path": f"{at}.measures.{measure_name}.local", "detail": detail, "remedy": remedy})
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
@@ -117,7 +117,7 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
     for one in expanded.measures:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
-            faults.append({"path": f"{at}.{_path(one)}", "detail": f"has {one.length} cells; the limit is {CELL_LIMIT}", "remedy": remedy})
+            faults.append({"path": f"{at}.{one.path}", "detail": f"has {one.length} cells; the limit is {CELL_LIMIT}", "remedy": remedy})
     if (total := sum(m.keys.delta_share for m in expanded.measures if m.keys)) >= 1:
         remedy = "lower them until they sum to less than 1; what is left backs the noise"
         faults.append({"path": at, "detail": f"the delta shares of undeclared keys sum to {total}", "remedy": remedy})
@@ -125,17 +125,6 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         remedy = "lower shares until they sum to at most 1"
         faults.append({"path": at, "detail": f"the shares of measures, policies and audits sum to {total}", "remedy": remedy})
     return faults
-
-
-def _path(measure: Measure) -> str:
-    match measure.kind:
-        case Kind.POLICY | Kind.AUDIT:
-            kind, _, name = measure.name.partition(".")
-            return f"{'policies' if kind == 'policy' else 'audits'}.{name}"
-        case Kind.CHOICES:
-            return "consent_choices"
-        case _:
-            return f"measures.{measure.name}"
 
 
 def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimension, ...]:

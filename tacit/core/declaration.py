@@ -159,6 +159,18 @@ class Measure:
         """Length of the released vector: the counts and, for a sum, the sums after them."""
         return self.cells * (2 if self.value else 1)
 
+    @property
+    def path(self) -> str:
+        """Where it stands in the declaration, below its site."""
+        match self.kind:
+            case Kind.POLICY | Kind.AUDIT:
+                kind, _, name = self.name.partition(".")
+                return f"{'policies' if kind == 'policy' else 'audits'}.{name}"
+            case Kind.CHOICES:
+                return "consent_choices"
+            case _:
+                return f"measures.{self.name}"
+
     @cached_property
     def definition(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as JSON."""
@@ -301,6 +313,10 @@ class Site:
     def measure(self, name: str) -> Measure | None:
         """The measure of that name."""
         return next((m for m in self.measures if m.name == name), None)
+
+    def audit_of(self, measure: Measure) -> Audit | None:
+        """The audit that a measure was made for."""
+        return next((a for a in self.audits.values() if measure.kind is Kind.AUDIT and measure.name == f"audit.{a.name}"), None)
 
     def policy_measure(self, policy: str) -> Measure:
         """The measure that counts a policy's trials. Raises `KeyError`."""

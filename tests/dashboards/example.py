@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from dashboards.api import router
 from dashboards.days import sum_by_day
 from dashboards.ports import (
+    AdviceRow,
     AlertRow,
     ArmRow,
     BundlePolicyRow,
@@ -23,6 +24,8 @@ from dashboards.ports import (
     FindingRow,
     GroupRow,
     LiftRow,
+    MeasurePlanRow,
+    PlanRow,
     PolicyStateRow,
     RefusalRow,
     ReleaseRow,
@@ -159,6 +162,18 @@ class Budget:
 
     def refusals(self, site: str, *, limit: int) -> list[RefusalRow]:
         return self.refused[:limit] if site == "newsroom" else []
+
+
+class Plans:
+    """Two measures, one of them never released, and one line of advice."""
+
+    def latest(self, site: str) -> PlanRow | None:
+        if site != "newsroom":
+            return None
+        lost = MeasurePlanRow(measure="lost", noise="never released", share=1e-12, sd=None, window=None, epoch=None, error=None)
+        pages = MeasurePlanRow(measure="pages", noise="prefix", share=0.15, sd=12.5, window=24.5, epoch=61.0, error=0.031)
+        text = "One person may put 3 into one cell. With `per_cell: 1` the noise is 1.7 times smaller."
+        return PlanRow(people=10_000, measures=[pages, lost], advice=[AdviceRow(path="sites.newsroom.measures.pages.per_cell", text=text)])
 
 
 class Policies:
@@ -318,6 +333,7 @@ def services() -> DashboardServices:
         declaration=DECLARATION,
         releases=Releases(),
         budget=Budget(),
+        plans=Plans(),
         policies=Policies(),
         lift=Lifts(),
         scans=Scans(),

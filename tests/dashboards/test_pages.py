@@ -57,6 +57,16 @@ def test_spending_more_than_promised_is_a_breach_and_a_refusal_deserves_attentio
     assert budget_page(replace(services(), budget=refusal), SITE).finding.verdict is Verdict.ATTENTION
 
 
+def test_the_budget_page_shows_the_plan_and_says_where_there_is_none_yet() -> None:
+    noise, advice = (budget_page(services(), SITE).table(name) for name in ("plan", "advice"))
+    assert noise.rows[0] == ("pages", "prefix", 0.15, 12.5, 24.5, 61.0, 0.031)
+    assert noise.rows[1][3:] == (None, None, None, None)
+    assert "10,000 people a day" in noise.title
+    assert advice.rows[0][0] == "sites.newsroom.measures.pages.per_cell"
+    without = budget_page(services(), EMPTY).table("plan")
+    assert (without.rows, without.empty) == ((), "The sanitiser plans at its first pass.")
+
+
 def test_a_ledger_of_yesterday_says_nothing_about_today() -> None:
     tomorrow = replace(services(), clock=FixedClock(NOW + DAY))
     assert budget_page(tomorrow, SITE).finding.verdict is Verdict.CANNOT_TELL

@@ -30,7 +30,9 @@ from tests.faults.intruder import LABELS, Intruder, labels_in_the_code
 
 SITE = "newsroom"
 EPOCH_MS, WINDOW_MS = 4_000, 2_000
-SHORT = NEWSROOM.replace("epoch: 1d, window: 1h", f"epoch: {EPOCH_MS // 1000}s, window: {WINDOW_MS // 1000}s")
+SHORT = NEWSROOM.replace("epoch: 1d, window: 1h", f"epoch: {EPOCH_MS // 1000}s, window: {WINDOW_MS // 1000}s").replace(
+    "share: 0.2\n      dwell", "over_time: prefix\n        block: 2\n        share: 0.2\n      dwell"
+)
 PEOPLE = tuple(f"reader-{i}@example.org" for i in range(8))
 AGES = ("under_35", "35_to_54", "55_plus")
 MESSAGES = tuple(f"{kind}-{i}" for kind in ("page", "dwell", "trial") for i in range(len(PEOPLE)))
@@ -43,6 +45,8 @@ class Witness:
         self._data, self._custody = house.settings.data, house.settings.custody_directory / SITE
         self.root = bytes.fromhex((self._data / "root.key").read_text())
         self.keys: dict[str, bytes] = {}
+        self.states: dict[str, bytes] = {}
+        """What correlated noise remembers."""
         self.key_files: set[bytes] = set()
         self.copies: dict[tuple[str, bytes], bytes] = {}
         self._stop = threading.Event()
@@ -55,11 +59,15 @@ class Witness:
 
     def _run(self) -> None:
         while not self._stop.wait(0.01):
-            for path in self._custody.glob("*"):
-                with suppress(FileNotFoundError, RootKeyUnusable):  # destroyed at this moment
-                    sealed = path.read_bytes()
-                    self.keys[path.name] = RootKey(self.root).unwrap(f"{SITE}/{path.name}", sealed)
-                    self.key_files.add(sealed)
+            for path, sealed in files(self._custody):
+                name = path.relative_to(self._custody).as_posix()
+                with suppress(RootKeyUnusable):  # destroyed at this moment
+                    content = RootKey(self.root).unwrap(f"{SITE}/{name}", sealed)
+                    if name.startswith("secrets/"):
+                        self.states[name] = content
+                    else:
+                        self.keys[name] = content
+                        self.key_files.add(sealed)
             for path, content in files(self._data):
                 self.copies.setdefault((str(path), hashlib.sha256(content).digest()), content)
 
@@ -88,6 +96,13 @@ def until(what: Callable[[], Any], seconds: float = 90) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def blocks_over(house: House) -> set[str]:
+    """The blocks of the measure `pages` that are full: of two windows each."""
+    with sqlite3.connect(f"file:{house.settings.data / 'released.db'}?mode=ro", uri=True) as released:
+        query = "select block from releases where measure = 'pages' group by block having max(position) = 1"
+        return {block for (block,) in released.execute(query)}
 
 
 def everybody_comes(house: House) -> int:
@@ -127,10 +142,13 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
             at_ms = everybody_comes(house)
             until(lambda: is_over(house, at_ms))
             wal = (house.settings.data / "intake.db-wal").read_bytes()
-            time.sleep(0.2)
+            over = blocks_over(house)
+            time.sleep(0.5)
         finally:
             witness.stop()
-        custody = {p.name for p in (house.settings.custody_directory / SITE).iterdir()}
+        custody = {
+            p.relative_to(house.settings.custody_directory / SITE).as_posix() for p, _ in files(house.settings.custody_directory / SITE)
+        }
     finally:
         house.stop()
     epochs = [key for name, key in witness.keys.items() if name.startswith("epoch-")]
@@ -145,8 +163,15 @@ def test_when_an_epoch_has_ended_nothing_that_is_left_links_a_person_to_a_row(tm
     assert {Path(name).suffix for name, _ in witness.copies} >= {".seg", ".db", ".db-wal"}
 
     # No key is left, and none was ever in a file of the data directory.
-    assert custody == set()
+    assert all(name.startswith("secrets/block-") for name in custody)
     assert not any(key in content for content in witness.copies.values() for key in {*witness.keys.values(), *witness.key_files})
+
+    # What correlated noise remembered of a block that is over went with the block.
+    ended = {name: content for name, content in witness.states.items() if any(f"-{block}-" in name for block in over)}
+    assert ended
+    assert not custody & set(ended)
+    kept = [content for _, content in [*files(house.settings.data), *files(house.settings.custody_directory)]]
+    assert not any(content in one for content in ended.values() for one in (*kept, *witness.copies.values()))
 
     # Nothing that is left holds a pseudonym, a message hash or a name; the write-ahead log did not while the house was running either.
     left = [*files(house.settings.data), *files(house.settings.custody_directory)]

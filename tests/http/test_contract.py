@@ -10,8 +10,16 @@ import pytest
 
 from tests.conftest import NOTICE, House, event, trial
 
-READS = ["/v1/releases", "/v1/budget", "/v1/audits", "/v1/findings", "/v1/experiments/headline"]
-WRITES = ["/v1/consents", "/v1/consents/query", "/v1/consents/withdraw", "/v1/consents/history", "/v1/events", "/v1/adjust"]
+READS = ["/v1/releases", "/v1/budget", "/v1/plan", "/v1/audits", "/v1/findings", "/v1/experiments/headline"]
+WRITES = [
+    "/v1/consents",
+    "/v1/consents/query",
+    "/v1/consents/withdraw",
+    "/v1/consents/history",
+    "/v1/events",
+    "/v1/adjust",
+    "/v1/signals/decode",
+]
 
 
 def test_without_a_key_nothing_is_answered(served: House) -> None:
@@ -24,6 +32,7 @@ def test_without_a_key_nothing_is_answered(served: House) -> None:
             assert answer.headers["content-type"].startswith("application/problem+json")
         assert nobody.get("/v1/releases", headers={"x-api-key": "tacit_admin_wrong"}).status_code == 401
         assert nobody.get("/healthz").status_code == 200
+        assert nobody.get("/.well-known/gpc.json").json()["gpc"] is True
 
 
 def test_each_role_may_do_its_own_part_only(served: House) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import accounting, noise
+from privacy import accounting, centring, noise
 from privacy.models import PICO
 from tacit.core.declaration import Bounds, ValueRange
 from tests.privacy.world import count
@@ -49,7 +49,7 @@ def test_the_centre_of_a_sum_gives_the_least_noise(low: int, width: int) -> None
     def variance(c: int) -> int:
         return max(values.high - c, c - low) ** 2 + c**2
 
-    assert variance(accounting.centre(values)) == min(variance(c) for c in range(min(low, 0), max(values.high, 0) + 1))
+    assert variance(centring.centre(values)) == min(variance(c) for c in range(min(low, 0), max(values.high, 0) + 1))
 
 
 def test_a_sum_splits_its_rho_and_states_the_noise_of_what_is_published() -> None:

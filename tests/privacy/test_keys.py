@@ -22,7 +22,7 @@ from privacy.errors import NotCertified
 from privacy.ledger import DELTA_EXHAUSTED, SHARE_TOO_SMALL, Charge
 from privacy.making import Making
 from privacy.models import ATTO, Release
-from tacit.core.declaration import Bounds, Keys, Measure
+from tacit.core.declaration import Bounds, Keys, Kind, Measure
 from tests.privacy.test_series import fits
 from tests.privacy.world import EPOCH, WINDOW, World, count, shop, window
 
@@ -32,6 +32,7 @@ ALMOST_SURE = NormalDist().inv_cdf(1 - 1e-10)
 def searches(*, delta_share: str = "0.1", windows: int = 1, per_window: int = 1, share: str = "0.5") -> Measure:
     return replace(
         count("searches", share=share, bounds=Bounds(windows=windows, per_window=per_window)),
+        kind=Kind.KEYS,
         dimensions=(),
         keys=Keys("word", Decimal(delta_share)),
     )

@@ -89,6 +89,6 @@ def test_a_trials_cell_is_named_by_context_and_arm_with_the_reward_as_its_bin() 
 def test_the_plan_states_noise_needs_and_detectable_differences_before_anything_is_collected() -> None:
     dwell, policy, audit = plan(DECLARED, people=1_000_000)
     assert dwell["sum_sigma"] > dwell["sigma"]
-    assert policy["needs"]["rewards_per_cell_and_window"] == pytest.approx(10 * policy["sigma"] ** 2, abs=1)
+    assert policy["needs"]["rewards_per_cell_and_window"] == pytest.approx(10 * policy["window_sd"] ** 2, abs=1)
     assert 0 < audit["detects"]["difference"]["age"] < 0.05
     assert policy["rho"] == pytest.approx(0.4 * policy["promise"]["rho"])

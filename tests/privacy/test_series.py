@@ -22,7 +22,7 @@ from privacy.choosing import norm
 from privacy.errors import MeasuresDiffer
 from privacy.models import Release
 from privacy.strategy import Strategy, decoded
-from tacit.core.declaration import Bounds, Keys, Measure, ValueRange
+from tacit.core.declaration import Bounds, Keys, Kind, Measure, ValueRange
 from tests.privacy.world import WINDOW, Row, World, count, shop, window, world
 
 CELLS, WINDOWS, BLOCK = 2_000, 10, 8
@@ -277,7 +277,7 @@ def test_a_row_that_is_left_out_leaves_the_rate_unbiased(house: World) -> None:
 def test_only_releases_of_one_measure_with_declared_cells_add_up(house: World) -> None:
     assert series.total([]) is None
     house.clock.now = WINDOW
-    keyed = replace(count("search", share="0.3"), dimensions=(), keys=Keys("word", Decimal("0.1")))
+    keyed = replace(count("search", share="0.3"), kind=Kind.KEYS, dimensions=(), keys=Keys("word", Decimal("0.1")))
     first, second, third = house.sanitiser.close(shop(count("a", share="0.3"), count("b", share="0.3"), keyed), window(0))
     with pytest.raises(MeasuresDiffer):
         series.total([first, second])

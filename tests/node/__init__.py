@@ -1,0 +1,1 @@
+"""The reference libraries for consent strings, run in node."""
