@@ -37,7 +37,7 @@ from privacy.releases import FAILED, FINISHED, PUBLISHED, ReleaseStore
 from privacy.service import Sanitiser
 from tacit.core.clock import Clock
 from tacit.core.db import connect, intake_metadata, reading, released_metadata, writing
-from tacit.core.declaration import Bounds, Keys, Measure, PrivacyTerms, Site, ValueRange
+from tacit.core.declaration import Bounds, Keys, Kind, Measure, PrivacyTerms, Site, ValueRange
 from tacit.core.evidence import EvidenceLog
 from tacit.core.rootkey import RootKey
 from tests.privacy.interruptions import BLOCK_STEPS, STEPS, Killed, dying_in, met_in
@@ -52,10 +52,10 @@ PAGES = count("pages", share="0.15", bounds=Bounds(per_window=2))
 OFTEN = count("often", share="0.25", bounds=Bounds(windows=2))
 PREFIX = count("prefix", share="0.2", over_time="prefix", block=3)
 TWICE = count("twice", share="0.15", over_time="prefix", block=4, bounds=Bounds(windows=2))
-DWELL = count("dwell", share="0.25", over_time="sliding:2", block=4, value=ValueRange("seconds", 0, 9))
+DWELL = count("dwell", share="0.25", over_time="sliding:2", block=6, value=ValueRange("seconds", 0, 9))
 DEARER = replace(PAGES, share=Decimal("0.25"))
 LONGER = replace(PREFIX, block=5)
-WORDS = replace(count("words", share="0.05"), dimensions=(), keys=Keys("word", Decimal("0.2")))
+WORDS = replace(count("words", share="0.05"), kind=Kind.KEYS, dimensions=(), keys=Keys("word", Decimal("0.2")))
 SETS: Sequence[tuple[Measure, ...]] = (
     (PAGES, OFTEN, PREFIX, TWICE, DWELL),
     (DEARER, OFTEN, PREFIX, DWELL, WORDS),
@@ -63,7 +63,7 @@ SETS: Sequence[tuple[Measure, ...]] = (
     (PREFIX, DWELL),
 )
 ALL = {m.id: m for measures in SETS for m in measures}
-VISITED = [identity for identity, measure in ALL.items() if measure.keys is None]
+SPELLED = {cell: f"word {cell}" for cell in range(CELLS)}
 
 CRASHES = [*STEPS, *BLOCK_STEPS, ("releases", "fail"), ("evidence", "append"), ("releases", "of_window")]
 MEETINGS = [step for step in CRASHES if step[0] != "evidence"]  # in the middle of a transaction nobody else can act
@@ -132,7 +132,7 @@ class Witness:
     def contributions(self, window: Window) -> Columns:
         read = self.source.contributions(window)
         self.rows = list(self.source.rows.get(window.start_ms, []))
-        return read
+        return replace(read, names={WORDS.id: SPELLED})
 
     def published(self, window: Window) -> None:
         """Its releases came from what was read last."""
@@ -179,7 +179,8 @@ def expected_of(
     rows: Sequence[Row], measures: Sequence[Measure], used: Mapping[tuple[int, int], int]
 ) -> tuple[dict[int, Exact], dict[int, set[int]]]:
     """Bounding written down plainly: each person's rows in the order of `h`, so many a cell and so many altogether."""
-    vectors, people = {m.id: np.zeros(m.length, dtype=np.int64) for m in measures}, {m.id: set[int]() for m in measures}
+    vectors = {m.id: np.zeros(CELLS if m.keys else m.length, dtype=np.int64) for m in measures}
+    people = {m.id: set[int]() for m in measures}
     taken: Counter[tuple[int, int]] = Counter()
     in_cell: Counter[tuple[int, int, int]] = Counter()
     for person, _, _, identity, cell, value in sorted(rows, key=lambda r: (r[1], r[2])):
@@ -276,7 +277,7 @@ class Closing(RuleBasedStateMachine):
         visits=st.lists(
             st.tuples(
                 st.integers(0, PEOPLE - 1),
-                st.integers(0, len(VISITED) - 1),
+                st.integers(0, len(ALL) - 1),
                 st.integers(0, CELLS - 1),
                 st.integers(0, 12),
                 st.integers(-9, 9),
@@ -291,8 +292,9 @@ class Closing(RuleBasedStateMachine):
         at = max(START, self.staged.open_ms - late * WINDOW)
         for person, measure, cell, value, h in visits:
             self.messages += 1
-            identity = VISITED[measure]
-            self.staged.put(at, *[(person * CROWD + n, h, self.messages, identity, cell, value) for n in range(CROWD)])
+            chosen = list(ALL.values())[measure]
+            last = 0 if chosen.keys else value  # of an undeclared key it is a part
+            self.staged.put(at, *[(person * CROWD + n, h, self.messages, chosen.id, cell, last) for n in range(CROWD)])
 
     @rule(windows=st.sampled_from([0.5, 1, 1, 1, 1, 2, 2, 6, -3]))
     def time_goes_on(self, windows: float) -> None:
@@ -395,7 +397,7 @@ class Closing(RuleBasedStateMachine):
             return  # what was found already is what should be reported
         self.staged.broken.clear()
         self.staged.withdrawing.clear()
-        self.clock.now = max(self.clock.now, -(-self.staged.open_ms // max(EPOCHS)) * max(EPOCHS))
+        self.clock.now = (max(self.clock.now, self.staged.open_ms) // max(EPOCHS) + 1) * max(EPOCHS)
         self._close_due(0)
         vaults = Vaults.read(self.home)
         check(vaults, self.seen, self.truth)
@@ -404,8 +406,7 @@ class Closing(RuleBasedStateMachine):
         assert vaults.presence == []
         assert all(e.ended_ms is not None and e.destroyed_ms is not None for e in vaults.epochs)
         assert self.processes[0].evidence.verify() is None
-        declared = {str(m.id) for m in self.processes[0].site.measures}
-        assert all(any(identity in path.name for identity in declared) for path in self._secret_files())
+        check_secrets([path.name for path in self._secret_files()], vaults.releases, self.processes[0].site.measures, self.clock.now)
         check_sums(vaults.releases, self.truth)
 
 
@@ -492,6 +493,16 @@ def check_blocks(vaults: Vaults) -> None:
         assert len(set(states)) == len(states)
 
 
+def check_secrets(names: Sequence[str], releases: Sequence[Release], measures: Sequence[Measure], end_ms: int) -> None:
+    """After a close, a measure's only secret is the one that its newest row names, and what is not declared has none."""
+    declared = {str(m.id) for m in measures}
+    assert all(name.split("-")[1] in declared for name in names)
+    for release in releases:
+        if release.window.end_ms == end_ms and release.row is not None:
+            left = [name.split("-")[-1] for name in names if name.split("-")[1] == str(release.measure.id)]
+            assert left == ([release.row.state] if release.row.state else [])
+
+
 def check_presence(vaults: Vaults, truth: Truth, seen: Seen) -> None:
     """Nobody is counted in more windows than the measure allows. While the epoch runs who was counted is remembered; then nobody is."""
     ended = {e.start_ms for e in vaults.epochs if e.ended_ms is not None}
@@ -548,10 +559,18 @@ def check_unchanged(vaults: Vaults, seen: Seen) -> None:
 def check_values(releases: Sequence[Release], truth: Truth) -> None:
     """A window's own numbers are the truth of what was read for it."""
     for release in releases:
-        if release.measure.keys is not None:
-            assert release.keys == (), "nobody sends words here"
+        exact = truth.vectors[release.window.start_ms][release.measure.id]
+        if release.keys is None:
+            close_to(release.measure, release.values, exact, release.sd, release.sum_sd)
             continue
-        close_to(release.measure, release.values, truth.vectors[release.window.start_ms][release.measure.id], release.sd, release.sum_sd)
+        assert release.threshold is not None
+        assert list(release.keys) == sorted(release.keys)
+        shown = dict(zip(release.keys, release.vector, strict=True))
+        for cell, word in SPELLED.items():
+            if word in shown:
+                assert exact[cell] > 0
+                assert release.threshold <= shown[word] <= exact[cell] + LIMIT * release.sd
+            assert shown.get(word, release.threshold) >= exact[cell] - LIMIT * release.sd, "enough people sent it"
 
 
 def check_sums(releases: Sequence[Release], truth: Truth) -> None:

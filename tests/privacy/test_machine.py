@@ -75,11 +75,11 @@ def run(at: Home, examples: int) -> None:
 
 
 def test_promises_are_kept_on_sqlite(sqlite: Home) -> None:
-    run(sqlite, 60)
+    run(sqlite, 40)
 
 
 def test_promises_are_kept_on_postgres(on_postgres: Home) -> None:
-    run(on_postgres, 12)
+    run(on_postgres, 8)
 
 
 def test_two_sanitisers_at_once_keep_them_on_sqlite(sqlite: Home) -> None:
