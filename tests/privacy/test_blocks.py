@@ -349,7 +349,7 @@ def newest(house: World, measure: Measure) -> Release:
 
 def test_the_first_blocks_of_prefix_sums_are_short_and_double(house: World) -> None:
     """A lost state begins a block of the same length again; sums over all of them still have the noise that they state."""
-    site = shop(count("long", over_time="prefix", block=64, cells=400), epoch_ms=100 * WINDOW)
+    site = shop(count("long", over_time="prefix", block=64, cells=400))
     house.clock.now = 30 * WINDOW
     house.close_due(site)
     house.secrets.destroy_secrets("shop", "")
