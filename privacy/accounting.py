@@ -149,6 +149,13 @@ def choice(measure: Measure) -> choosing.Choice:
     return choosing.choose(measure.over_time, windows=measure.bounds.windows, length=measure.block, bits=_bits(measure))
 
 
+@lru_cache(maxsize=1024)
+def strategy_of(measure: Measure, length: int) -> Strategy | None:
+    """What has the least error in blocks of that many windows; where that is independent noise, what has it in whole blocks."""
+    short = choosing.choose(measure.over_time, windows=measure.bounds.windows, length=length, bits=_bits(measure))
+    return short.strategy or choice(measure).strategy
+
+
 def norm_of(measure: Measure) -> float:
     """Worst-case L2 norm of one person's counts in one window, never rounded below the exact root."""
     cells = measure.bounds.per_window if measure.keys else measure.cells

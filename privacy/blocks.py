@@ -30,6 +30,10 @@ from tacit.core.ids import new_id
 
 _PREFIX = "block-"
 
+FIRST = 16
+"""Windows of a measure's first block of prefix sums. A long block has noisier rows, which pays off late; so each full block is followed by
+one of twice its length, up to the declared one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -67,10 +71,8 @@ class Blocks:
             plan, place, state = running
             strategy, block, position = place.strategy, place.block, place.position + 1
         else:
-            if plan.strategy is None:
-                raise AssertionError("independent noise has no blocks")
-            strategy, block, position = plan.strategy, new_id("blk", now_ms=now_ms), 0
-            state = State.empty(strategy, measure.length)
+            plan, strategy = self._begun(measure, plan)
+            block, position, state = new_id("blk", now_ms=now_ms), 0, State.empty(strategy, measure.length)
         row, after = advance(strategy, state, exact)
         token = ""
         if position + 1 < strategy.length:
@@ -109,6 +111,19 @@ class Blocks:
             if not release.row.state:
                 found.append(_destroyed(release, release.row.block, reason="full"))
         return found
+
+    def _begun(self, measure: Measure, plan: Plan) -> tuple[Plan, Strategy]:
+        """The noise of a new block: of sliding sums as long as declared, of prefix sums twice as long as the last block that was filled."""
+        length = measure.block
+        if measure.over_time == "prefix":
+            last = self.releases.last_row(measure.site, measure.id)
+            row = last.row if last else None
+            length = min(FIRST if row is None else row.strategy.length * (1 if row.state else 2), measure.block)
+        strategy = accounting.strategy_of(measure, length)
+        begun = accounting.plan_with(measure, plan.rho_pico, strategy)
+        if begun is None or strategy is None:
+            raise AssertionError("independent noise has no blocks")
+        return begun, strategy
 
     def _running(self, measure: Measure, plan: Plan) -> tuple[Plan, Row, State] | None:
         """The block that goes on, if its state is there and its noise is what the budget asks for now."""

@@ -101,19 +101,17 @@ def _norm(c: Floats, windows: int) -> float:
 
     Its square is at most sum_ij g(|i - j|), g(d) = sum_t |c_t c_(t+d)| being the inner product of two whole columns. Of k columns in
     order, k - m pairs lie m places apart and so at least m windows: with the decreasing envelope of g that bounds every choice, by
-    b(k) = k g(0) + 2 sum_m (k - m) g(m). Columns of different blocks are orthogonal, and b(k) + b(l) <= b(k + l), so a person is worst
-    off with all windows in as few blocks as hold them.
+    b(k) = k g(0) + 2 sum_m (k - m) g(m). Columns of different blocks are orthogonal. b(k) / k never falls, so k windows of a budget for
+    n cost at most k / n of it in whichever blocks they lie; beyond the length T of a block it is continued as b(T) / T.
     """
     size = 2 * len(c)
     spectrum = np.fft.rfft(np.abs(c), size)
     products = np.fft.irfft(spectrum * spectrum.conj(), size)[: len(c)]
     envelope = np.maximum.accumulate(products[::-1])[::-1]
 
-    def square(k: int) -> float:
-        return k * float(products[0]) + 2 * float((k - np.arange(1, k)) @ envelope[1:k]) if k else 0.0
-
-    blocks, rest = divmod(windows, len(c))
-    return math.sqrt(blocks * square(len(c)) + square(rest)) * (1 + 1e-9)
+    k = min(windows, len(c))
+    square = k * float(products[0]) + 2 * float((k - np.arange(1, k)) @ envelope[1:k])
+    return math.sqrt(windows / k * square) * (1 + 1e-9)
 
 
 def _error(c: Floats, decode: Floats, windows: int) -> float:

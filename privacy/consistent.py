@@ -6,12 +6,9 @@ precision, and each table's cells are moved evenly so that they add up to the av
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import replace
-
+from privacy.covariance import Consistent
 from privacy.errors import MeasuresDiffer
-from privacy.estimates import Number, non_negative, places, summed
+from privacy.estimates import Table, non_negative, places
 from tacit.core.declaration import Kind, Measure
 
 
@@ -30,19 +27,20 @@ def shares_rows(one: Measure, other: Measure) -> bool:
     )
 
 
-def reconciled(one: Measure, numbers: Sequence[Number], other: Measure, others: Sequence[Number]) -> list[Number]:
-    """The cells of `one`, improved by those of `other` over the same windows. Raises `MeasuresDiffer` where they do not count the same."""
-    if not shares_rows(one, other):
+def reconciled(one: Table, other: Table) -> Table:
+    """The first table, improved by the second over the same windows. Raises `MeasuresDiffer` where they do not count the same."""
+    if not shares_rows(one.measure, other.measure):
         raise MeasuresDiffer("the two measures do not count the same rows")
-    names = [d.name for d in one.dimensions if d in other.dimensions]
-    moved, theirs = list(numbers), places(other, names)
-    for labels, own in places(one, names).items():
-        here, there = summed([numbers[at] for at in own]), summed([others[at] for at in theirs[labels]])
+    names = [d.name for d in one.measure.dimensions if d in other.measure.dimensions]
+    values, theirs = list(one.values), places(other.measure, names)
+    group, sizes, known = [0] * len(values), [], []
+    for number, (labels, own) in enumerate(places(one.measure, names).items()):
+        here, there = one.sum_of(own), other.sum_of(theirs[labels])
         weight = there.sd**2 / (here.sd**2 + there.sd**2)
-        best, best_variance = weight * here.value + (1 - weight) * there.value, weight * here.sd**2
+        best = weight * here.value + (1 - weight) * there.value
+        sizes.append(len(own))
+        known.append(weight * here.sd**2)
         for at in own:
-            # What a cell has beyond its part of the shared sum is independent of that sum.
-            variance = numbers[at].sd ** 2 * (1 - 1 / len(own)) + best_variance / len(own) ** 2
-            moved[at] = Number(numbers[at].value + (best - here.value) / len(own), math.sqrt(variance), 0.0)
-    estimates = non_negative([n.value for n in moved])
-    return [replace(n, estimate=e) for n, e in zip(moved, estimates, strict=True)]
+            values[at] += (best - here.value) / len(own)
+            group[at] = number
+    return Table(one.measure, values, non_negative(values), Consistent(one.cell(0).sd, group, sizes, known))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from privacy.centring import centre
+from privacy.covariance import Independent, Noise, Randomised
 from privacy.local import debiased
 from privacy.series import Sum
 from tacit.core.declaration import Measure
@@ -43,15 +44,59 @@ class Number:
         }
 
 
-def cells(found: Sum) -> list[Number]:
-    """The counts of all cells: the estimates are not negative and add up to the total, or to 0 where that is negative."""
-    measure = found.measure
-    counts = found.values[: measure.cells]
-    numbers = [(value, found.sd) for value in counts]
-    if measure.local_epsilon is not None:
-        numbers = debiased(counts, float(measure.local_epsilon), found.sd)
-    estimates = non_negative([value for value, _ in numbers])
-    return [Number(value, sd, estimate) for (value, sd), estimate in zip(numbers, estimates, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A measure's counts over some windows, cell by cell, and how their noise hangs together."""
+
+    measure: Measure
+    values: Sequence[float]
+    estimates: Sequence[float]
+    noise: Noise
+
+    @classmethod
+    def of(cls, found: Sum) -> Table:
+        """From sums of releases; what devices randomised is debiased."""
+        measure = found.measure
+        counts = found.values[: measure.cells]
+        if measure.local_epsilon is None:
+            return cls(measure, counts, non_negative(counts), Independent(found.sd, measure.cells))
+        epsilon = float(measure.local_epsilon)
+        values = [value for value, _ in debiased(counts, epsilon, found.sd)]
+        estimates = non_negative(values)
+        return cls(measure, values, estimates, Randomised(found.sd, epsilon, estimates))
+
+    def cell(self, place: int) -> Number:
+        """One cell."""
+        return Number(self.values[place], math.sqrt(self.noise.variance({place: 1.0})), self.estimates[place])
+
+    def total(self) -> Number:
+        """All cells."""
+        return Number(math.fsum(self.values), math.sqrt(self.noise.of_total()), math.fsum(self.estimates))
+
+    def sum_of(self, here: Sequence[int]) -> Number:
+        """Several cells added up."""
+        sd = math.sqrt(self.noise.variance(dict.fromkeys(here, 1.0)))
+        return Number(math.fsum(self.values[at] for at in here), sd, math.fsum(self.estimates[at] for at in here))
+
+    def share(self, place: int) -> dict[str, Any] | None:
+        """A cell's part of the total with its 95 % interval (Fieller's); None where the total is not clear of its noise."""
+        return self.part([place])
+
+    def part(self, here: Sequence[int]) -> dict[str, Any] | None:
+        """The same for several cells together."""
+        part, whole = self.sum_of(here), self.total()
+        if whole.value < READABLE * whole.sd:
+            return None
+        covariance = math.fsum(self.noise.with_total(at) for at in here)
+        low, high = _ratio(part.value, part.sd**2, whole.value, whole.sd**2, covariance=covariance)
+        return {"value": min(max(part.value / whole.value, 0.0), 1.0), "interval": [max(low, 0.0), min(high, 1.0)]}
+
+    def marginals(self) -> dict[str, list[dict[str, Any]]]:
+        """For each dimension its labels' sums over all others. Estimates add up to those of the cells."""
+        return {
+            dimension.name: [{"by": dict(by)} | self.sum_of(here).to_json() for by, here in places(self.measure, [dimension.name]).items()]
+            for dimension in self.measure.dimensions
+        }
 
 
 def non_negative(values: Sequence[float]) -> list[float]:
@@ -73,16 +118,6 @@ def non_negative(values: Sequence[float]) -> list[float]:
     return [max(value - lowered, 0.0) for value in values]
 
 
-def marginals(measure: Measure, numbers: Sequence[Number]) -> dict[str, list[dict[str, Any]]]:
-    """For each dimension its labels' sums over all others. Cells' noise is independent; estimates add up to those of the cells."""
-    return {
-        dimension.name: [
-            {"by": dict(by)} | summed([numbers[at] for at in here]).to_json() for by, here in places(measure, [dimension.name]).items()
-        ]
-        for dimension in measure.dimensions
-    }
-
-
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -92,24 +127,6 @@ def places(measure: Measure, names: Sequence[str]) -> dict[Labels, list[int]]:
     for at, by in enumerate(measure.all_labels):
         found.setdefault(tuple((name, by[name]) for name in names), []).append(at)
     return found
-
-
-def summed(numbers: Sequence[Number]) -> Number:
-    """Independent numbers added up."""
-    return Number(
-        math.fsum(n.value for n in numbers), math.sqrt(math.fsum(n.sd**2 for n in numbers)), math.fsum(n.estimate for n in numbers)
-    )
-
-
-def share(part: Number, whole: Number) -> dict[str, Any] | None:
-    """A part of a total with its 95 % interval; None where the total is not clear of its noise.
-
-    The two share the part's noise; Fieller's interval holds every r that part - r · whole does not reject.
-    """
-    if whole.value < READABLE * whole.sd:
-        return None
-    low, high = _ratio(part.value, part.sd**2, whole.value, whole.sd**2, covariance=part.sd**2)
-    return {"value": min(max(part.value / whole.value, 0.0), 1.0), "interval": [max(low, 0.0), min(high, 1.0)]}
 
 
 def means(found: Sum) -> list[dict[str, Any] | None]:
@@ -145,9 +162,10 @@ def _ratio(top: float, top_variance: float, bottom: float, bottom_variance: floa
     return (b - root) / a, (b + root) / a
 
 
-def as_rows(measure: Measure, numbers: Sequence[Number], more: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def rows(table: Table, more: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Cells for the public form; `more` holds further values by name, one for each cell."""
-    rows = []
-    for at, (by, number) in enumerate(zip(measure.all_labels, numbers, strict=True)):
-        rows.append({"by": dict(by)} | number.to_json() | {name: values[at] for name, values in more.items()})
-    return rows
+    found = []
+    for at, by in enumerate(table.measure.all_labels):
+        one = {"by": dict(by)} | table.cell(at).to_json() | {"share": table.share(at)}
+        found.append(one | {name: values[at] for name, values in more.items()})
+    return found

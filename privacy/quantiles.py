@@ -8,35 +8,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import chain
 from typing import Any
 
-from privacy.estimates import NORMAL_95, READABLE, Number, places, share, summed
-from tacit.core.declaration import Dimension, Measure
+from privacy.estimates import NORMAL_95, READABLE, Table, places
+from tacit.core.declaration import Dimension
 
 
-def quantiles(measure: Measure, numbers: Sequence[Number], wanted: Sequence[float]) -> dict[str, dict[str, Any]]:
+def quantiles(table: Table, wanted: Sequence[float]) -> dict[str, dict[str, Any]]:
     """For each binned dimension its quantiles over everything that was counted: by name `{"quantiles", "outside"}`.
 
     `outside` is the share of what was not a number, which is left out. A quantile is None where there is too little to tell.
     """
     found: dict[str, dict[str, Any]] = {}
-    for dimension in measure.dimensions:
+    for dimension in table.measure.dimensions:
         if dimension.edges:
-            rows = [summed([numbers[at] for at in here]) for here in places(measure, [dimension.name]).values()]
-            inside, outside = rows[: len(dimension.values)], rows[len(dimension.values) :]
+            bins = list(places(table.measure, [dimension.name]).values())
+            outside = bins[len(dimension.values) :]
+            bins = bins[: len(dimension.values)]
             found[dimension.name] = {
-                "quantiles": [_quantile(dimension, inside, q) for q in wanted],
-                "outside": share(summed(outside), summed(rows)) if outside else None,
+                "quantiles": [_quantile(table, dimension, bins, q) for q in wanted],
+                "outside": table.part(outside[0]) if outside else None,
             }
     return found
 
 
-def _quantile(dimension: Dimension, bins: Sequence[Number], q: float) -> dict[str, Any]:
-    everything = summed(bins)
+def _quantile(table: Table, dimension: Dimension, bins: Sequence[Sequence[int]], q: float) -> dict[str, Any]:
+    everything = table.sum_of(list(chain.from_iterable(bins)))
     if everything.value < READABLE * everything.sd:
         return {"q": q, "value": None, "interval": None}
-    return {"q": q, "value": _point(dimension.edges, [b.estimate for b in bins], q), "interval": _interval(dimension.edges, bins, q)}
+    counts = [table.sum_of(here).estimate for here in bins]
+    return {"q": q, "value": _point(dimension.edges, counts, q), "interval": _interval(table, dimension.edges, bins, q)}
 
 
 def _point(edges: Sequence[float], counts: Sequence[float], q: float) -> float:
@@ -49,14 +51,13 @@ def _point(edges: Sequence[float], counts: Sequence[float], q: float) -> float:
     return edges[-1]
 
 
-def _interval(edges: Sequence[float], bins: Sequence[Number], q: float) -> list[float]:
-    total = math.fsum(b.value for b in bins)
-    variance = math.fsum(b.sd**2 for b in bins)
+def _interval(table: Table, edges: Sequence[float], bins: Sequence[Sequence[int]], q: float) -> list[float]:
     low, high = edges[0], edges[-1]
-    first = list(zip(accumulate(b.value for b in bins), accumulate(b.sd**2 for b in bins), strict=True))
-    for border, (below, noise) in zip(edges[1:], first, strict=True):
-        distance = (1 - q) * below - q * (total - below)
-        sd = math.sqrt((1 - q) ** 2 * noise + q**2 * max(variance - noise, 0.0))
+    weights = dict.fromkeys(chain.from_iterable(bins), -q)
+    for border, here in zip(edges[1:], bins, strict=True):
+        weights |= dict.fromkeys(here, 1 - q)
+        distance = math.fsum(w * table.values[at] for at, w in weights.items())
+        sd = math.sqrt(table.noise.variance(weights))
         if distance < -NORMAL_95 * sd:
             low = border  # the quantile is clearly above
         elif distance > NORMAL_95 * sd:

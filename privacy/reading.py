@@ -8,7 +8,7 @@ from typing import Any
 
 from privacy.consistent import reconciled
 from privacy.errors import MeasuresDiffer
-from privacy.estimates import as_rows, cells, marginals, means, share, summed
+from privacy.estimates import Table, means, rows
 from privacy.models import Release
 from privacy.quantiles import quantiles
 from privacy.releases import ReleaseStore
@@ -31,12 +31,15 @@ class Reading:
 
 
 def read(store: ReleaseStore, measure: Measure, wanted: Reading, *, beside: Measure | None = None) -> dict[str, Any]:
-    """The answer, JSON-able. `windows` says how many windows there were; without any the lists are empty.
+    """The answer, JSON-able. `windows` says how many windows there were, `missing` how many without it: they could not be read, the budget
+    was refused, or the measure was another one then. Without any window the lists are empty.
 
     Raises `MeasuresDiffer` where `beside` does not count the same rows in the same windows.
     """
     releases = _releases(store, measure, wanted)
-    head: dict[str, Any] = {"measure": measure.name, "from": None, "to": None, "windows": len(releases), "cells": [], "marginals": {}}
+    missing = store.decided(measure.site, wanted.from_ms, wanted.to_ms) - len(releases)
+    head: dict[str, Any] = {"measure": measure.name, "from": None, "to": None, "windows": len(releases), "missing": missing}
+    head |= {"cells": [], "marginals": {}}
     if not releases:
         return head | {"total": None}
     head |= {"from": iso(min(r.window.start_ms for r in releases)), "to": iso(max(r.window.end_ms for r in releases))}
@@ -47,19 +50,18 @@ def read(store: ReleaseStore, measure: Measure, wanted: Reading, *, beside: Meas
     found = total(releases)
     if found is None:
         return head | {"total": None}
-    numbers = cells(found)
+    table = Table.of(found)
     if beside is not None:
         others = _releases(store, beside, wanted)
         if [r.window for r in others] != [r.window for r in releases] or (sums := total(others)) is None:
             raise MeasuresDiffer("the two measures were not released for the same windows")
-        numbers = reconciled(measure, numbers, beside, cells(sums))
-    whole = summed(numbers)
-    more: dict[str, Sequence[Any]] = {"share": [share(n, whole) for n in numbers]}
+        table = reconciled(table, Table.of(sums))
+    more: dict[str, Sequence[Any]] = {}
     if measure.value is not None:
         more["mean"] = means(found)
         more["sum"] = [{"value": v, "sd": found.sum_sd} for v in found.values[measure.cells :]]
-    answer = head | {"cells": as_rows(measure, numbers, more), "marginals": marginals(measure, numbers), "total": whole.to_json()}
-    return answer | ({"quantiles": quantiles(measure, numbers, wanted.quantiles)} if wanted.quantiles else {})
+    answer = head | {"cells": rows(table, more), "marginals": table.marginals(), "total": table.total().to_json()}
+    return answer | ({"quantiles": quantiles(table, wanted.quantiles)} if wanted.quantiles else {})
 
 
 def _releases(store: ReleaseStore, measure: Measure, wanted: Reading) -> list[Release]:
@@ -70,7 +72,7 @@ def _releases(store: ReleaseStore, measure: Measure, wanted: Reading) -> list[Re
 
 def lines(answer: dict[str, Any]) -> list[dict[str, Any]]:
     """The cells of an answer for a table: one line each, the 95 % interval before the estimate."""
-    rows = []
+    found = []
     for cell in answer["cells"]:
         row: dict[str, Any] = dict(cell["by"])
         if "interval" in cell:
@@ -81,5 +83,5 @@ def lines(answer: dict[str, Any]) -> list[dict[str, Any]]:
         row["noise sd"] = round(cell["sd"], 1)
         if cell.get("mean"):
             row["mean"] = round(cell["mean"]["value"], 2)
-        rows.append(row)
-    return rows
+        found.append(row)
+    return found

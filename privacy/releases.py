@@ -104,6 +104,14 @@ class ReleaseStore:
             end_ms: int | None = connection.scalar(select(func.max(closings.c.window_end_ms)).where(closings.c.site == site))
         return end_ms
 
+    def decided(self, site: str, from_ms: int | None, to_ms: int | None) -> int:
+        """How many windows that start in `[from_ms, to_ms)` were published or given up, whatever was in them."""
+        query = select(func.count()).select_from(closings).where(closings.c.site == site)
+        query = query if from_ms is None else query.where(closings.c.window_ms >= from_ms)
+        query = query if to_ms is None else query.where(closings.c.window_ms < to_ms)
+        with reading(self._engine) as connection:
+            return int(connection.scalar(query) or 0)
+
     def list(
         self,
         site: str,

@@ -30,14 +30,14 @@ from privacy import accounting, series, tables
 from privacy.bounding import PERSON
 from privacy.errors import EpochEnded
 from privacy.ledger import Ledger
-from privacy.models import Release, Window
+from privacy.models import ATTO, Release, Window
 from privacy.ports import Columns
 from privacy.presence import PresenceBook
 from privacy.releases import FAILED, FINISHED, PUBLISHED, ReleaseStore
 from privacy.service import Sanitiser
 from tacit.core.clock import Clock
 from tacit.core.db import connect, intake_metadata, reading, released_metadata, writing
-from tacit.core.declaration import Bounds, Measure, PrivacyTerms, Site, ValueRange
+from tacit.core.declaration import Bounds, Keys, Kind, Measure, PrivacyTerms, Site, ValueRange
 from tacit.core.evidence import EvidenceLog
 from tacit.core.rootkey import RootKey
 from tests.privacy.interruptions import BLOCK_STEPS, STEPS, Killed, dying_in, met_in
@@ -49,19 +49,21 @@ EPOCHS = (4 * WINDOW, 2 * WINDOW, 8 * WINDOW)
 START = 800 * WINDOW
 
 PAGES = count("pages", share="0.15", bounds=Bounds(per_window=2))
-OFTEN = count("often", share="0.15", bounds=Bounds(windows=2))
+OFTEN = count("often", share="0.25", bounds=Bounds(windows=2))
 PREFIX = count("prefix", share="0.2", over_time="prefix", block=3)
 TWICE = count("twice", share="0.15", over_time="prefix", block=4, bounds=Bounds(windows=2))
-DWELL = count("dwell", share="0.2", over_time="sliding:2", block=4, value=ValueRange("seconds", 0, 9))
-DEARER = replace(PAGES, share=Decimal("0.3"))
+DWELL = count("dwell", share="0.25", over_time="sliding:2", block=6, value=ValueRange("seconds", 0, 9))
+DEARER = replace(PAGES, share=Decimal("0.25"))
 LONGER = replace(PREFIX, block=5)
+WORDS = replace(count("words", share="0.05"), kind=Kind.KEYS, dimensions=(), keys=Keys("word", Decimal("0.2")))
 SETS: Sequence[tuple[Measure, ...]] = (
     (PAGES, OFTEN, PREFIX, TWICE, DWELL),
-    (DEARER, OFTEN, PREFIX, DWELL),
+    (DEARER, OFTEN, PREFIX, DWELL, WORDS),
     (PAGES, LONGER, TWICE, DWELL),
     (PREFIX, DWELL),
 )
 ALL = {m.id: m for measures in SETS for m in measures}
+SPELLED = {cell: f"word {cell}" for cell in range(CELLS)}
 
 CRASHES = [*STEPS, *BLOCK_STEPS, ("releases", "fail"), ("evidence", "append"), ("releases", "of_window")]
 MEETINGS = [step for step in CRASHES if step[0] != "evidence"]  # in the middle of a transaction nobody else can act
@@ -79,6 +81,8 @@ class Staged(MemorySource):
     """What is staged for both processes. Windows only ever go on, whatever the clock does."""
 
     reached_ms: int = START
+    dead: set[Row] = field(default_factory=set)
+    """Rows of people who withdrew."""
 
     @property
     def open_ms(self) -> int:
@@ -94,7 +98,9 @@ class Staged(MemorySource):
     def steady(self, window: Window, rows: Columns) -> Iterator[bool]:
         person = self.withdrawing.pop(window.start_ms, None)
         if person is not None:
-            self.rows[window.start_ms] = [row for row in self.rows.get(window.start_ms, []) if row[0] // CROWD != person]
+            rows_here = self.rows.get(window.start_ms, [])
+            self.dead |= {row for row in rows_here if row[0] // CROWD == person}
+            self.rows[window.start_ms] = [row for row in rows_here if row not in self.dead]
         yield person is None
 
 
@@ -126,11 +132,12 @@ class Witness:
     def contributions(self, window: Window) -> Columns:
         read = self.source.contributions(window)
         self.rows = list(self.source.rows.get(window.start_ms, []))
-        return read
+        return replace(read, names={WORDS.id: SPELLED})
 
     def published(self, window: Window) -> None:
         """Its releases came from what was read last."""
         assert self.process is not None
+        assert not self.source.dead.intersection(self.rows), "somebody had withdrawn"
         expected = expected_of(self.rows, self.process.site.measures, self.used)
         self.truth.vectors[window.start_ms], self.truth.people[window.start_ms] = expected
 
@@ -172,7 +179,8 @@ def expected_of(
     rows: Sequence[Row], measures: Sequence[Measure], used: Mapping[tuple[int, int], int]
 ) -> tuple[dict[int, Exact], dict[int, set[int]]]:
     """Bounding written down plainly: each person's rows in the order of `h`, so many a cell and so many altogether."""
-    vectors, people = {m.id: np.zeros(m.length, dtype=np.int64) for m in measures}, {m.id: set[int]() for m in measures}
+    vectors = {m.id: np.zeros(CELLS if m.keys else m.length, dtype=np.int64) for m in measures}
+    people = {m.id: set[int]() for m in measures}
     taken: Counter[tuple[int, int]] = Counter()
     in_cell: Counter[tuple[int, int, int]] = Counter()
     for person, _, _, identity, cell, value in sorted(rows, key=lambda r: (r[1], r[2])):
@@ -243,6 +251,7 @@ class Seen:
     promises: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     releases: dict[str, tuple[str, str]] = field(default_factory=dict)
     ended: dict[int, set[str]] = field(default_factory=dict)
+    people: dict[tuple[int, int], set[int]] = field(default_factory=dict)
 
 
 class Closing(RuleBasedStateMachine):
@@ -267,7 +276,11 @@ class Closing(RuleBasedStateMachine):
     @rule(
         visits=st.lists(
             st.tuples(
-                st.integers(0, PEOPLE - 1), st.integers(0, len(ALL) - 1), st.integers(0, CELLS - 1), st.integers(0, 12), st.integers(-9, 9)
+                st.integers(0, PEOPLE - 1),
+                st.integers(0, len(ALL) - 1),
+                st.integers(0, CELLS - 1),
+                st.integers(0, 12),
+                st.integers(-9, 9),
             ),
             min_size=1,
             max_size=6,
@@ -279,8 +292,9 @@ class Closing(RuleBasedStateMachine):
         at = max(START, self.staged.open_ms - late * WINDOW)
         for person, measure, cell, value, h in visits:
             self.messages += 1
-            identity = list(ALL)[measure]
-            self.staged.put(at, *[(person * CROWD + n, h, self.messages, identity, cell, value) for n in range(CROWD)])
+            chosen = list(ALL.values())[measure]
+            last = 0 if chosen.keys else value  # of an undeclared key it is a part
+            self.staged.put(at, *[(person * CROWD + n, h, self.messages, chosen.id, cell, last) for n in range(CROWD)])
 
     @rule(windows=st.sampled_from([0.5, 1, 1, 1, 1, 2, 2, 6, -3]))
     def time_goes_on(self, windows: float) -> None:
@@ -383,7 +397,7 @@ class Closing(RuleBasedStateMachine):
             return  # what was found already is what should be reported
         self.staged.broken.clear()
         self.staged.withdrawing.clear()
-        self.clock.now = max(self.clock.now, -(-self.staged.open_ms // max(EPOCHS)) * max(EPOCHS))
+        self.clock.now = (max(self.clock.now, self.staged.open_ms) // max(EPOCHS) + 1) * max(EPOCHS)
         self._close_due(0)
         vaults = Vaults.read(self.home)
         check(vaults, self.seen, self.truth)
@@ -392,8 +406,7 @@ class Closing(RuleBasedStateMachine):
         assert vaults.presence == []
         assert all(e.ended_ms is not None and e.destroyed_ms is not None for e in vaults.epochs)
         assert self.processes[0].evidence.verify() is None
-        declared = {str(m.id) for m in self.processes[0].site.measures}
-        assert all(any(identity in path.name for identity in declared) for path in self._secret_files())
+        check_secrets([path.name for path in self._secret_files()], vaults.releases, self.processes[0].site.measures, self.clock.now)
         check_sums(vaults.releases, self.truth)
 
 
@@ -427,7 +440,7 @@ def check(vaults: Vaults, seen: Seen, truth: Truth) -> None:
     check_budget(vaults, seen)
     check_charges(vaults)
     check_blocks(vaults)
-    check_presence(vaults, truth)
+    check_presence(vaults, truth, seen)
     check_evidence(vaults)
     check_unchanged(vaults, seen)
     check_values([r for r in vaults.releases if r.id not in seen.releases], truth)
@@ -439,7 +452,7 @@ def check_budget(vaults: Vaults, seen: Seen) -> None:
     for epoch in vaults.epochs:
         promise = (epoch.rho_pico, epoch.end_ms, epoch.keys_atto)
         assert seen.promises.setdefault(epoch.start_ms, promise) == promise
-        assert promise[0] <= accounting.rho_of(Decimal(epoch.epsilon), Decimal(epoch.delta))
+        assert promise[0] <= accounting.rho_of(Decimal(epoch.epsilon), Decimal(epoch.delta) - Decimal(epoch.keys_atto) / ATTO)
         spends = [s for s in vaults.spends if s.epoch_ms == epoch.start_ms]
         assert sum(s.rho_pico for s in spends) <= epoch.rho_pico
         assert sum(s.delta_atto for s in spends) <= epoch.keys_atto
@@ -449,7 +462,9 @@ def check_budget(vaults: Vaults, seen: Seen) -> None:
     for charge in vaults.charges:
         (epoch,) = [e for e in vaults.epochs if e.start_ms <= charge.window_ms < e.end_ms]
         spend = reserved[epoch.start_ms, charge.measure_id]
-        assert charge.rho_pico * ALL[charge.measure_id].bounds.windows <= spend.rho_pico
+        windows = ALL[charge.measure_id].bounds.windows
+        assert charge.rho_pico * windows <= spend.rho_pico
+        assert charge.delta_atto * windows <= spend.delta_atto
 
 
 def check_charges(vaults: Vaults) -> None:
@@ -478,7 +493,17 @@ def check_blocks(vaults: Vaults) -> None:
         assert len(set(states)) == len(states)
 
 
-def check_presence(vaults: Vaults, truth: Truth) -> None:
+def check_secrets(names: Sequence[str], releases: Sequence[Release], measures: Sequence[Measure], end_ms: int) -> None:
+    """After a close, a measure's only secret is the one that its newest row names, and what is not declared has none."""
+    declared = {str(m.id) for m in measures}
+    assert all(name.split("-")[1] in declared for name in names)
+    for release in releases:
+        if release.window.end_ms == end_ms and release.row is not None:
+            left = [name.split("-")[-1] for name in names if name.split("-")[1] == str(release.measure.id)]
+            assert left == ([release.row.state] if release.row.state else [])
+
+
+def check_presence(vaults: Vaults, truth: Truth, seen: Seen) -> None:
     """Nobody is counted in more windows than the measure allows. While the epoch runs who was counted is remembered; then nobody is."""
     ended = {e.start_ms for e in vaults.epochs if e.ended_ms is not None}
     windows: Counter[tuple[int, int, int]] = Counter()
@@ -487,9 +512,11 @@ def check_presence(vaults: Vaults, truth: Truth) -> None:
         assert row.epoch_ms not in ended
         here = set(np.frombuffer(row.people, dtype=PERSON)["p1"].tolist())
         remembered[row.window_ms, row.measure_id] = here
+        assert here >= seen.people.get((row.window_ms, row.measure_id), set()), "somebody was forgotten"
         windows.update((row.epoch_ms, row.measure_id, person) for person in here)
     for (_, measure, _), times in windows.items():
         assert times <= ALL[measure].bounds.windows
+    seen.people = remembered
     counted: Counter[tuple[int, int, int]] = Counter()
     for release in vaults.releases:
         people = truth.people[release.window.start_ms][release.measure.id]
@@ -532,12 +559,23 @@ def check_unchanged(vaults: Vaults, seen: Seen) -> None:
 def check_values(releases: Sequence[Release], truth: Truth) -> None:
     """A window's own numbers are the truth of what was read for it."""
     for release in releases:
-        close_to(release.measure, release.values, truth.vectors[release.window.start_ms][release.measure.id], release.sd, release.sum_sd)
+        exact = truth.vectors[release.window.start_ms][release.measure.id]
+        if release.keys is None:
+            close_to(release.measure, release.values, exact, release.sd, release.sum_sd)
+            continue
+        assert release.threshold is not None
+        assert list(release.keys) == sorted(release.keys)
+        shown = dict(zip(release.keys, release.vector, strict=True))
+        for cell, word in SPELLED.items():
+            if word in shown:
+                assert exact[cell] > 0
+                assert release.threshold <= shown[word] <= exact[cell] + LIMIT * release.sd
+            assert shown.get(word, release.threshold) >= exact[cell] - LIMIT * release.sd, "enough people sent it"
 
 
 def check_sums(releases: Sequence[Release], truth: Truth) -> None:
     """So are sums over all windows of a measure, and over every second one."""
-    for measure in {r.measure.id: r.measure for r in releases}.values():
+    for measure in {r.measure.id: r.measure for r in releases if r.measure.keys is None}.values():
         mine = sorted((r for r in releases if r.measure.id == measure.id), key=lambda r: r.window.start_ms)
         for chosen in (mine, mine[::2]):
             found = series.total(chosen)

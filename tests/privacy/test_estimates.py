@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 
 from privacy.consistent import reconciled, shares_rows
 from privacy.errors import MeasuresDiffer
-from privacy.estimates import Number, cells, marginals, means, non_negative, share, summed
+from privacy.estimates import Table, means, non_negative
+from privacy.local import keep_probability, other_probability
 from privacy.quantiles import quantiles
 from privacy.series import Sum
 from tacit.core.declaration import Bounds, Dimension, Kind, Measure, ValueRange
@@ -58,16 +59,16 @@ def test_cells_marginals_and_total_cover_the_truth_and_their_estimates_agree() -
     truth = np.array([0, 0, 1, 3, 50, 0, 7, 2, 900, 10, 0, 4], dtype=float)
     hits = {"cell": 0, "marginal": 0, "total": 0}
     for _ in range(CASES):
-        numbers = cells(sum_of(measure, truth + rng.normal(0, 20, 12), 20.0))
-        rows = marginals(measure, numbers)
-        for row in (numbers[0].to_json(), *rows["a"], summed(numbers).to_json()):
+        table = Table.of(sum_of(measure, truth + rng.normal(0, 20, 12), 20.0))
+        rows, third = table.marginals(), table.cell(2).to_json()
+        for row in (table.cell(0).to_json(), *rows["a"], table.total().to_json()):
             assert row["interval"][0] >= 0
-        hits["cell"] += numbers[2].to_json()["interval"][0] <= 1 <= numbers[2].to_json()["interval"][1]
+        hits["cell"] += third["interval"][0] <= 1 <= third["interval"][1]
         low, high = rows["a"][1]["interval"]
         hits["marginal"] += low <= truth[4:8].sum() <= high
-        low, high = summed(numbers).to_json()["interval"]
+        low, high = table.total().to_json()["interval"]
         hits["total"] += low <= truth.sum() <= high
-        total = max(math.fsum(n.value for n in numbers), 0.0)
+        total = max(table.total().value, 0.0)
         assert math.fsum(r["estimate"] for r in rows["a"]) == pytest.approx(total, abs=1e-6)
         assert math.fsum(r["estimate"] for r in rows["b"]) == pytest.approx(total, abs=1e-6)
     assert all(covered(count) for count in hits.values()), hits
@@ -82,8 +83,7 @@ def test_shares_and_means_cover_the_truth() -> None:
         noisy_counts = counts + rng.normal(0, 8, 3)
         noisy_sums = totals - 60 * counts + rng.normal(0, 480, 3) + 60 * noisy_counts
         found = sum_of(measure, np.concatenate([noisy_counts, noisy_sums]), 8.0, math.hypot(480, 60 * 8))
-        numbers = cells(found)
-        part = share(numbers[1], summed(numbers))
+        part = Table.of(found).share(1)
         assert part is not None
         hits[0] += part["interval"][0] <= 90 / 495 <= part["interval"][1]
         first, second, third = means(found)
@@ -104,24 +104,23 @@ def test_quantiles_cover_the_truth_and_say_what_they_leave_out() -> None:
     low_edge, high_edge = DEPTH.edges[bin_], DEPTH.edges[bin_ + 1]
     hits = 0
     for _ in range(CASES):
-        numbers = cells(sum_of(measure, truth + rng.normal(0, 15, 12), 15.0))
-        found = quantiles(measure, numbers, [0.5])["depth"]
+        found = quantiles(Table.of(sum_of(measure, truth + rng.normal(0, 15, 12), 15.0)), [0.5])["depth"]
         one = found["quantiles"][0]
         assert one["value"] is not None
         hits += one["interval"][0] <= high_edge and one["interval"][1] >= low_edge
         assert found["outside"]["value"] == pytest.approx(20 / 900, abs=0.15)
     assert covered(hits)
-    exact = quantiles(measure, cells(sum_of(measure, truth, 1e-9)), [0.5, 0.999])["depth"]["quantiles"]
+    exact = quantiles(Table.of(sum_of(measure, truth, 1e-9)), [0.5, 0.999])["depth"]["quantiles"]
     assert exact[0]["value"] == pytest.approx(low_edge + (high_edge - low_edge) * (goal - (before[bin_ - 1])) / rows[bin_])
     assert exact[1]["value"] <= DEPTH.edges[-1]
-    nothing = quantiles(measure, cells(sum_of(measure, np.zeros(12), 15.0)), [0.5])["depth"]["quantiles"]
+    nothing = quantiles(Table.of(sum_of(measure, np.zeros(12), 15.0)), [0.5])["depth"]["quantiles"]
     assert nothing == [{"q": 0.5, "value": None, "interval": None}]
 
 
 def test_reconciled_cells_are_those_of_generalised_least_squares() -> None:
     one, other, rng = measure_of(A, B, name="one"), measure_of(B, C, name="other"), np.random.default_rng()
     x, y, sd, other_sd = rng.normal(50, 30, 12), rng.normal(90, 30, 8), 5.0, 3.0
-    found = reconciled(one, cells(sum_of(one, x, sd)), other, cells(sum_of(other, y, other_sd)))
+    found = reconciled(Table.of(sum_of(one, x, sd)), Table.of(sum_of(other, y, other_sd)))
     to_b = np.kron(np.ones((1, 3)), np.eye(4))  # sums of one's cells over a
     from_other = np.kron(np.eye(4), np.ones((1, 2)))
     # Minimise |x' - x|²/sd² + |y' - y|²/other_sd² subject to equal sums over what is shared.
@@ -130,9 +129,15 @@ def test_reconciled_cells_are_those_of_generalised_least_squares() -> None:
     gain = variance @ rule.T @ np.linalg.inv(rule @ variance @ rule.T)
     best = np.concatenate([x, y]) - gain @ rule @ np.concatenate([x, y])
     left = variance - gain @ rule @ variance
-    assert [n.value for n in found] == pytest.approx(best[:12].tolist())
-    assert [n.sd for n in found] == pytest.approx(np.sqrt(np.diag(left))[:12].tolist())
-    assert all(n.sd < sd for n in found)
+    mine = left[:12, :12]
+    assert found.values == pytest.approx(best[:12].tolist())
+    assert [found.cell(at).sd for at in range(12)] == pytest.approx(np.sqrt(np.diag(mine)).tolist())
+    assert all(found.cell(at).sd < sd for at in range(12))
+    assert [found.noise.with_total(at) for at in range(12)] == pytest.approx(mine.sum(1).tolist())
+    assert found.noise.of_total() == pytest.approx(mine.sum())
+    for _ in range(20):
+        weights = rng.normal(size=12)
+        assert found.noise.variance(dict(enumerate(weights))) == pytest.approx(weights @ mine @ weights)
 
 
 def test_only_measures_of_the_same_rows_are_reconciled() -> None:
@@ -149,8 +154,28 @@ def test_only_measures_of_the_same_rows_are_reconciled() -> None:
         assert not shares_rows(one, different)
     assert not shares_rows(replace(one, bounds=capped), replace(other, bounds=capped)), "a cap on cells keeps other rows"
     with pytest.raises(MeasuresDiffer):
-        reconciled(one, [], replace(other, event="click"), [])
+        reconciled(Table.of(sum_of(one, np.zeros(12), 1.0)), Table.of(sum_of(replace(other, event="click"), np.zeros(8), 1.0)))
 
 
 def test_nothing_is_divided_by_a_count_that_noise_could_be() -> None:
-    assert share(Number(1, 1, 1), Number(4, 1, 4)) is None
+    assert Table.of(sum_of(measure_of(C), np.array([1.0, 3.0]), 1.0)).share(0) is None
+
+
+@pytest.mark.parametrize(("truth", "epsilon"), [([5_000, 5_000], 1.0), ([2_000, 8_000], 1.0), ([3_000, 3_000, 3_000], 4.0)])
+def test_what_is_concluded_from_randomised_answers_covers_the_truth(truth: list[int], epsilon: float) -> None:
+    dimension = Dimension("x", tuple(f"x{i}" for i in range(len(truth))), closed=True)
+    measure, rng, k = replace(measure_of(dimension), local_epsilon=Decimal(str(epsilon))), np.random.default_rng(), len(truth)
+    p, q = keep_probability(epsilon, k), other_probability(epsilon, k)
+    odds = np.full((k, k), q) + np.eye(k) * (p - q)
+    hits = {"share": 0, "pair": 0, "total": 0}
+    for _ in range(CASES):
+        reports = sum(rng.multinomial(n, odds[cell]) for cell, n in enumerate(truth)) + rng.normal(0, 5, k)
+        table = Table.of(sum_of(measure, np.array(reports, dtype=float), 5.0))
+        part = table.share(0)
+        assert part is not None
+        hits["share"] += part["interval"][0] <= truth[0] / sum(truth) <= part["interval"][1]
+        pair, total = table.sum_of([0, 1]), table.total()
+        hits["pair"] += abs(pair.value - sum(truth[:2])) <= 1.959964 * pair.sd
+        hits["total"] += abs(total.value - sum(truth)) <= 1.959964 * total.sd
+    assert all(covered(count) for count in hits.values()), hits
+    assert all(count <= 0.985 * CASES for count in hits.values()), "and is not far too cautious"

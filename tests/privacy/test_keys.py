@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import NormalDist
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,11 @@ from privacy.budget import BudgetView
 from privacy.errors import NotCertified
 from privacy.ledger import DELTA_EXHAUSTED, SHARE_TOO_SMALL, Charge
 from privacy.making import Making
-from privacy.models import ATTO, Release
+from privacy.models import ATTO, Release, Window
+from privacy.ports import Contributions
 from tacit.core.declaration import Bounds, Keys, Kind, Measure
 from tests.privacy.test_series import fits
-from tests.privacy.world import EPOCH, WINDOW, World, count, shop, window
+from tests.privacy.world import EPOCH, WINDOW, MemorySource, World, count, shop, window
 
 ALMOST_SURE = NormalDist().inv_cdf(1 - 1e-10)
 
@@ -165,3 +167,32 @@ def test_a_delta_too_small_to_divide_is_refused_and_never_rounded_up(house: Worl
 def test_nothing_is_named_without_a_charge_of_delta(house: World) -> None:
     with pytest.raises(NotCertified):
         from_counts(house, searches(), Charge(10**10, 0), {0: 10_000}, {0: "apple"})
+
+
+@dataclass
+class Spelling:
+    """The event source, which spells undeclared keys."""
+
+    source: MemorySource
+    names: Mapping[int, Mapping[int, str]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def contributions(self, window: Window) -> Contributions:
+        return replace(self.source.contributions(window), names=self.names)
+
+
+def test_a_person_adds_to_as_many_keys_as_declared_and_in_as_many_windows(house: World) -> None:
+    people, words = 5_000, 5
+    asked = searches(per_window=2)
+    spelled = {word: f"word {word}" for word in range(words)}
+    sanitiser = replace(house.sanitiser, source=Spelling(house.source, {asked.id: spelled}))
+    for at in (0, WINDOW):
+        everything = [(p, p * 31 % 97 + word * 7 % 5, at * 10 + word, asked.id, word, 0) for p in range(people) for word in range(words)]
+        house.source.put(at, *everything)
+    house.clock.now = 2 * WINDOW
+    (first,), (second,) = (sanitiser.close(shop(asked), window(at)) for at in (0, WINDOW))
+    assert set(first.keys or ()) <= set(spelled.values())
+    assert abs(sum(first.vector) - 2 * people) <= 6.5 * first.sd * math.sqrt(words), "two of the five words that each of them sent"
+    assert second.keys == (), "everybody was counted in the window before"

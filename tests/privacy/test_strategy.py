@@ -78,9 +78,13 @@ def test_no_choice_of_windows_moves_the_rows_by_more_than_the_norm(over_time: st
     assert worst <= norm(strategy, windows) <= worst * 1.02
 
 
-def test_many_windows_are_paid_for_over_all_the_blocks_they_fill() -> None:
-    strategy = strategy_for("prefix", length=12)
-    assert norm(strategy, 30) == pytest.approx(math.sqrt(2 * norm(strategy, 12) ** 2 + norm(strategy, 6) ** 2))
+@pytest.mark.parametrize("over_time", SHAPES)
+def test_windows_cost_no_more_than_their_part_of_the_budget_in_whichever_blocks_they_lie(over_time: str) -> None:
+    """With noise for n windows, k of them in a block cost norm(k)² / norm(n)² of the budget: never above k / n, so parts add up to 1."""
+    strategy = strategy_for(over_time, length=12)
+    squares = [norm(strategy, k) ** 2 / k for k in range(1, 40)]
+    assert all(later >= earlier * (1 - 1e-12) for earlier, later in itertools.pairwise(squares))
+    assert norm(strategy, 30) == pytest.approx(math.sqrt(30 / 12) * norm(strategy, 12))
 
 
 @pytest.mark.parametrize(("over_time", "windows"), [("sliding:7", 7), ("sliding:7", 30), ("sliding:30", 60), ("prefix", 5_000)])
