@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from consent import records, store
+from consent import outbox, records, store
 from consent.errors import CursorInvalid, IdempotencyConflict, UnknownPurpose
 from consent.gate import decide
 from consent.models import STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
@@ -183,6 +183,7 @@ class ConsentService:
         for change in changes:
             row = records.row(receipt_id, site, pseudonym=pseudonym, change=change, how=how, now_ms=now_ms)
             store.append(connection, row, known=change.purpose in before)
+            outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             decisions.append(records.decision(change, records.commitment(row)))
         removed = [c.purpose for c in changes if c.state is not State.GRANTED]
         readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose) in (State.REFUSED, State.WITHDRAWN)]

@@ -21,6 +21,7 @@ import adjust.api
 import audit.api
 import consent.api
 import consent.signals_api
+import consent.webhooks_api
 import dashboards.api
 import privacy.api
 from adjust.api import AdjustEndpoint
@@ -143,6 +144,7 @@ def create_app(settings: Settings) -> Endpoint:
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
     app.include_router(consent.signals_api.router(authorise, SystemClock()))
+    app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))

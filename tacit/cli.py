@@ -94,6 +94,7 @@ def worker(
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
+        working.deliver()
         typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
         return
     logs.configure()

@@ -20,10 +20,12 @@ from adjust.decide import Decider
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.store import AuditStore
+from consent import outbox
 from consent.gate import Gate
 from consent.receipts import Receipts
 from consent.service import ConsentService
 from consent.subjects import Subjects
+from consent.webhooks import Webhooks
 from dashboards.services import DashboardServices
 from dashboards.session import Sessions
 from ingest.custody import Custody
@@ -48,6 +50,7 @@ from tacit.readers import page_services
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
     from audit.scan import Scanner
+    from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
 
@@ -102,6 +105,7 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    webhooks: Webhooks
     door: Door
     staging: Staging
     deciders: Deciders
@@ -147,6 +151,8 @@ class SanitiserServices:
     engine: LearningEngine
     scanner: Scanner
     consent: ConsentService
+    announce_lapses: Callable[[str], None]
+    deliveries: Deliveries
     evidence: EvidenceLog
     claims: Claims
     clock: Clock
@@ -189,6 +195,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        webhooks=Webhooks(intake.engine, root, clock),
         door=intake.door,
         staging=intake.staging,
         deciders=Deciders(bundles, list(declaration.sites)),
@@ -209,6 +216,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.scan import Scanner
+    from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
     from privacy.ledger import Ledger
@@ -247,6 +255,8 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
+        announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
+        deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         evidence=evidence,
         claims=Claims(released, owner=secrets.token_hex(12)),
         clock=clock,
