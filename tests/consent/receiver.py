@@ -33,7 +33,7 @@ def receiving() -> Iterator[Receiver]:
             kept.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
             status = kept.answers.pop(0) if len(kept.answers) > 1 else kept.answers[0]
             self.send_response(status)
-            if status == 302:
+            if status == 307:
                 self.send_header("location", kept.url + "/elsewhere")
             self.send_header("content-length", "0")
             self.end_headers()

@@ -90,7 +90,7 @@ def test_a_repeated_request_is_told_once(here: Room, hooks: Webhooks, receiver: 
 
 
 def test_a_failed_attempt_is_repeated_under_the_same_id_with_a_new_time(here: Room, hooks: Webhooks, receiver: Receiver) -> None:
-    receiver.answers = [500, 302, 204]
+    receiver.answers = [500, 307, 204]
     hooks.put(SITE, "mail", url=receiver.url, events=list(Event))
     here.service.record(SITE, asking())
     assert deliver(here, hooks) == Sent(put_off=1)
