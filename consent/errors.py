@@ -35,3 +35,18 @@ class ReceiptInvalid(InvalidRequest):
     type = "receipt-invalid"
     title = "Receipt is not valid"
     default_next_step = "Check that it is complete and was issued by this installation; its key is at /.well-known/jwks.json."
+
+
+class AlreadyRecorded(Conflict):
+    """The person has a record for every purpose that was to be brought in. Nothing was recorded."""
+
+    type = "already-recorded"
+    title = "Already recorded"
+
+
+class GrantLapsed(InvalidRequest):
+    """The answer is so old that it would have lapsed by now. Nothing was recorded."""
+
+    type = "grant-lapsed"
+    title = "The grant has lapsed"
+    default_next_step = "Ask the person again."

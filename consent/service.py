@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from consent import records, store
-from consent.errors import CursorInvalid, IdempotencyConflict, UnknownPurpose
+from consent import outbox, records, store
+from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, IdempotencyConflict, UnknownPurpose
 from consent.gate import decide
 from consent.models import STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
 from consent.ports import ChoiceCounter, StagedData
@@ -56,6 +56,24 @@ class ConsentService:
         how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
         asked: dict[str, Any] = {"do": "record", "purposes": dict(request.purposes)}
         return self._write(site, request.id_type, request.subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
+
+    def bring_in(self, site: str, request: ConsentRequest, *, given_ms: int) -> Receipt:
+        """Record an answer that was given elsewhere at `given_ms`, for purposes that the person has no record of here: nothing that was
+        said here is ever overruled. A grant lapses as if it had been given here then.
+
+        Raises `AlreadyRecorded` when there is nothing to add (so that a repeated import adds nothing), `GrantLapsed` when every grant in it
+        would have lapsed by now, and what `record` raises.
+        """
+        now_ms = self._clock.now_ms()
+        given_ms = min(given_ms, now_ms)
+        answers = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=given_ms) for p in _known(list(request.purposes))]
+        changes = [change for change in answers if change.expires_ms is None or change.expires_ms > now_ms]
+        if not changes:
+            raise GrantLapsed
+        how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
+        asked: dict[str, Any] = {"do": "bring_in", "purposes": dict(request.purposes)}
+        who = (request.id_type, request.subject)
+        return self._write(site, *who, changes, how, asked=asked, key=None, now_ms=now_ms, only_first=True)
 
     def withdraw(
         self,
@@ -144,6 +162,7 @@ class ConsentService:
         asked: Mapping[str, Any],
         key: str | None,
         now_ms: int,
+        only_first: bool = False,
     ) -> Receipt:
         pseudonym = self._subjects.pseudonym(site, id_type, subject)  # before the transaction: the first one of a site makes its key
         repeat = None
@@ -155,6 +174,8 @@ class ConsentService:
                 with writing(self._engine) as connection:
                     if repeat and (earlier := _replayed(connection, site, repeat, now_ms=now_ms)):
                         return earlier
+                    if only_first:
+                        changes = _unknown(connection, site, pseudonym, changes)
                     receipt = self._apply(connection, site, pseudonym, changes, how, now_ms=now_ms, staged_as=(id_type, subject))
                     if repeat:
                         store.remember(connection, site, repeat, receipt, now_ms=now_ms)
@@ -183,6 +204,7 @@ class ConsentService:
         for change in changes:
             row = records.row(receipt_id, site, pseudonym=pseudonym, change=change, how=how, now_ms=now_ms)
             store.append(connection, row, known=change.purpose in before)
+            outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             decisions.append(records.decision(change, records.commitment(row)))
         removed = [c.purpose for c in changes if c.state is not State.GRANTED]
         readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose) in (State.REFUSED, State.WITHDRAWN)]
@@ -213,6 +235,14 @@ def _known(purposes: Sequence[str]) -> list[str]:
     if not purposes or not set(purposes) <= set(PURPOSES):
         raise UnknownPurpose
     return [purpose for purpose in PURPOSES if purpose in purposes]
+
+
+def _unknown(connection: Connection, site: str, pseudonym: bytes, changes: Sequence[Change]) -> list[Change]:
+    known = store.locked_states(connection, site, pseudonym, [change.purpose for change in changes])
+    fresh = [change for change in changes if change.purpose not in known]
+    if not fresh:
+        raise AlreadyRecorded
+    return fresh
 
 
 def _answer(purpose: str, granted: bool, *, gpc: bool, now_ms: int) -> Change:

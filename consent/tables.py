@@ -44,6 +44,7 @@ consent_state = Table(
     Column("state", String(16), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("expires_ms", BigInteger),
+    Index("ix_consent_state_lapses", "site", "expires_ms"),
     sqlite_with_rowid=False,
 )
 

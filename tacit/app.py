@@ -20,14 +20,16 @@ from starlette.exceptions import HTTPException
 import adjust.api
 import audit.api
 import consent.api
+import consent.officers_api
 import consent.signals_api
+import consent.webhooks_api
 import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
-from tacit import __version__, wiring
+from tacit import __version__, officers_api, records, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import Caller, KeyStore, Role
 from tacit.core.clock import Clock, SystemClock
@@ -144,10 +146,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
+    app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
+    app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(
+        officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
+    )
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))
 
     @app.get("/healthz", tags=["operations"])

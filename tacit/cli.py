@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation
+from tacit import installation, officers_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -31,6 +31,7 @@ signals_app = typer.Typer(no_args_is_help=True, help="Consent strings of browser
 app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
+officers_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
@@ -94,6 +95,7 @@ def worker(
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
+        working.deliver()
         typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
         return
     logs.configure()

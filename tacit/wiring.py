@@ -20,10 +20,14 @@ from adjust.decide import Decider
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.store import AuditStore
+from consent import outbox
+from consent.exports import Exports
 from consent.gate import Gate
 from consent.receipts import Receipts
+from consent.retention import Retention
 from consent.service import ConsentService
 from consent.subjects import Subjects
+from consent.webhooks import Webhooks
 from dashboards.services import DashboardServices
 from dashboards.session import Sessions
 from ingest.custody import Custody
@@ -38,7 +42,7 @@ from tacit.core import logs, rootkey
 from tacit.core.access import KeyStore
 from tacit.core.claims import Claims
 from tacit.core.clock import Clock, SystemClock
-from tacit.core.db import connect
+from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
 from tacit.core.rootkey import RootKey
@@ -48,6 +52,7 @@ from tacit.readers import page_services
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
     from audit.scan import Scanner
+    from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
 
@@ -102,6 +107,10 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    webhooks: Webhooks
+    exports: Exports
+    retention: Retention
+    evidence: EvidenceTable
     door: Door
     staging: Staging
     deciders: Deciders
@@ -147,6 +156,10 @@ class SanitiserServices:
     engine: LearningEngine
     scanner: Scanner
     consent: ConsentService
+    announce_lapses: Callable[[str], None]
+    deliveries: Deliveries
+    retention: Retention
+    retention_late: Callable[[str, list[str]], None]
     evidence: EvidenceLog
     claims: Claims
     clock: Clock
@@ -175,6 +188,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     budget = BudgetView(released)
     plans = PlanStore(released)
     audits = AuditStore(released)
+    evidence = EvidenceTable(released, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -183,12 +197,16 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         bundles=bundles,
         history=PolicyHistory(released),
         audits=audits,
-        evidence=EvidenceTable(released, clock),
+        evidence=evidence,
         clock=clock,
     )
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        webhooks=Webhooks(intake.engine, root, clock),
+        exports=Exports(intake.engine, evidence, clock),
+        retention=Retention(intake.engine, declaration, clock),
+        evidence=evidence,
         door=intake.door,
         staging=intake.staging,
         deciders=Deciders(bundles, list(declaration.sites)),
@@ -209,6 +227,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.scan import Scanner
+    from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
     from privacy.ledger import Ledger
@@ -247,10 +266,19 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
+        announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
+        deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
+        retention=Retention(intake.engine, declaration, clock),
+        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
         evidence=evidence,
         claims=Claims(released, owner=secrets.token_hex(12)),
         clock=clock,
     )
+
+
+def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:
+    with writing(released) as connection:
+        audits.raise_alert(site, "retention.late", {"jobs": jobs}, at_ms=clock.now_ms(), connection=connection)
 
 
 def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: Clock) -> _Intake:

@@ -20,8 +20,19 @@ from tacit.wiring import SanitiserServices
 TICK_SECONDS = 0.5
 EVIDENCE_BATCH = 1_000
 
-EVENTS = ("window.closed", "bundle.published", "scan.done", "worker.started", "worker.stopped", "work.failed", "release.held", "plan.made")
-STEPS = ("end", "close", "check", "learn", "scan", "plan", "consent")
+EVENTS = (
+    "window.closed",
+    "bundle.published",
+    "scan.done",
+    "worker.started",
+    "worker.stopped",
+    "work.failed",
+    "release.held",
+    "plan.made",
+    "retention.late",
+)
+STEPS = ("end", "close", "check", "learn", "scan", "plan", "lapses", "retain", "consent")
+LAPSE_SECONDS, DAY_MS = 30, 86_400_000
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
 
@@ -46,6 +57,8 @@ class Worker:
     def __init__(self, services: SanitiserServices) -> None:
         self._services = services
         self._planned: dict[str, str] = {}
+        self._looked: dict[str, int] = {}
+        self._retained: dict[str, int] = {}
 
     def once(self) -> Done:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
@@ -58,6 +71,8 @@ class Worker:
                 "learn": self._learn,
                 "scan": self._scan,
                 "plan": self._plan,
+                "lapses": self._lapses,
+                "retain": self._retain,
             }
             for name, step in steps.items():
                 try:
@@ -75,10 +90,17 @@ class Worker:
     def run(self, stop: threading.Event, *, parent: int | None = None) -> None:
         """Work until told to stop, or until the process that started this one is gone."""
         log.info("worker.started")
+        # beside the loop: a receiver that hangs must not keep a window from closing
+        threading.Thread(target=self._services.deliveries.run, args=(stop,), daemon=True, name="webhooks").start()
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             self.once()
             stop.wait(TICK_SECONDS)
+        stop.set()
         log.info("worker.stopped")
+
+    def deliver(self) -> int:
+        """Send what webhooks are owed now; how many messages arrived. For a worker that runs once."""
+        return self._services.deliveries.once().delivered
 
     def _end(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
         """End the epochs that are over. Closing a window does so too; this finishes what a crash or a change of the declaration left."""
@@ -144,6 +166,39 @@ class Worker:
             services.plans.save(site.name, sha256, services.plan_site(site), at_ms=services.clock.now_ms())
             log.info("plan.made", site=site.name)
         self._planned[site.name] = sha256
+
+    def _lapses(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Tell webhooks of grants that have lapsed, at most twice a minute. The mark of the last look keeps it to once for each."""
+        slot = self._services.clock.now_ms() // (LAPSE_SECONDS * 1000)
+        if self._looked.get(site.name) != slot:
+            self._services.announce_lapses(site.name)
+            self._looked[site.name] = slot
+
+    def _retain(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Delete what has been kept long enough, once a day; an alert, once a day too, if a job had not run for longer than it may."""
+        services = self._services
+        slot, job = services.clock.now_ms() // DAY_MS * DAY_MS, f"retain:{site.name}"
+        if self._retained.get(site.name) == slot or services.claims.is_done(job, slot):
+            return
+        if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            return
+        late = [one["job"] for one in services.retention.standing(site.name)["jobs"] if one["late"] and one["last_run_at"]]
+        if late:
+            self._alarm(site, slot, late)
+        try:
+            services.evidence.append(services.retention.run(site.name))
+        except Exception:
+            self._alarm(site, slot, late or ["retention"])
+            raise
+        services.claims.finish(job, slot)
+        self._retained[site.name] = slot
+
+    def _alarm(self, site: Site, slot: int, jobs: list[str]) -> None:
+        services, job = self._services, f"retain-late:{site.name}"
+        log.warning("retention.late", site=site.name)
+        if not services.claims.is_done(job, slot) and services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            services.retention_late(site.name, jobs)
+            services.claims.finish(job, slot)
 
     def _consent_evidence(self) -> None:
         """Move commitments to consent changes into the evidence log. Owned by one worker at a time, so none is entered twice."""

@@ -24,6 +24,7 @@ from tacit.core.declaration import (
     Measure,
     Policy,
     PrivacyTerms,
+    RetentionTerms,
     Site,
     ValueRange,
     audit_measure,
@@ -161,7 +162,8 @@ def _site(name: str, config: SiteConfig) -> Site:
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))
     terms = PrivacyTerms(config.privacy.epsilon, config.privacy.delta, config.privacy.epoch, config.privacy.window)
-    return Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits)
+    retention = RetentionTerms(config.retention.records, config.retention.messages)
+    return Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

@@ -293,6 +293,14 @@ class PrivacyTerms:
         return start_ms, start_ms + self.epoch_ms
 
 
+@dataclass(frozen=True, slots=True)
+class RetentionTerms:
+    """For how long what the law asks to be kept is kept: consent records after they ended, and webhook messages after they were settled."""
+
+    records_ms: int = 1095 * 86_400_000
+    messages_ms: int = 30 * 86_400_000
+
+
 @dataclass(frozen=True)
 class Site:
     """One site with all its measures, the policies' and audits' included."""
@@ -304,6 +312,7 @@ class Site:
     measures: tuple[Measure, ...]
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
+    retention: RetentionTerms = RetentionTerms()
 
     @cached_property
     def delta_for_keys(self) -> Decimal:

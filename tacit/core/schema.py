@@ -221,6 +221,13 @@ class AuditConfig(_Strict):
         return self
 
 
+class RetentionConfig(_Strict):
+    """For how long consent records stay after they ended, and webhook messages after they were settled; three years and thirty days."""
+
+    records: Duration = 1095 * UNITS["d"]
+    messages: Duration = 30 * UNITS["d"]
+
+
 class ChoicesConfig(_Strict):
     share: Share
 
@@ -232,6 +239,7 @@ class SiteConfig(_Strict):
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
+    retention: RetentionConfig = RetentionConfig()
 
 
 class FileConfig(_Strict):

@@ -2,6 +2,7 @@
 
 import adjust.tables
 import audit.tables
+import consent.officer_tables
 import consent.tables
 import ingest.tables
 import privacy.tables
