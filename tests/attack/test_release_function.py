@@ -9,6 +9,7 @@ each test of a fault asserts that this chance is below 1e-6.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy.accounting import Plan
+from privacy.accounting import Plan, plan_with
+from privacy.blocks import FIRST
 from privacy.presence import PresenceBook
 from tacit.core.declaration import Bounds, Measure
 from tests.attack import faults
@@ -149,6 +151,44 @@ def test_at_the_default_promise_the_noise_is_enough_and_half_of_it_is_not(audito
     assert loss(measure, plan, *pair) == pytest.approx(sold.claim.rho)
     assert not audit(auditor, measure, plan, sold.claim, pair, 20_000).refutes(sold.claim)
     require_alarm(auditor, measure, faults.half_noise(plan), sold.claim, pair, 45_000)
+
+
+def test_whoever_comes_where_one_block_ends_and_a_longer_one_begins_costs_no_more(auditor: Auditor, tmp_path: Path) -> None:
+    """Prefix sums, three windows a person, in all ways in which they may lie about the border of the first two blocks."""
+    measure = count("pages", share="1", cells=1, bounds=Bounds(windows=3), over_time="prefix", block=64)
+    sold, house = terms(measure), world(tmp_path)
+    house.clock.now = (FIRST + 2) * WINDOW
+    house.close_due(shop(measure, epsilon="8"))
+    releases = house.releases.since("shop", measure.id, -1)
+    lengths, plans = [], []
+    for release in (releases[0], releases[FIRST]):
+        assert release.row is not None
+        plan = plan_with(measure, sold.charge.rho_pico, release.row.strategy)
+        assert plan is not None
+        assert (plan.mechanism, release.row.position) == (release.mechanism, 0)
+        lengths.append(release.row.strategy.length)
+        plans.append(plan)
+    assert lengths == [FIRST, 2 * FIRST]
+
+    def rows(*windows: int) -> list[Ints]:
+        stream = np.zeros((3 * FIRST, 1), dtype=np.int64)
+        stream[list(windows)] = 1
+        return [before_noise(plan, part) for plan, part in zip(plans, (stream[:FIRST], stream[FIRST:]), strict=True)]
+
+    nobody = rows()
+    costs = {}
+    for windows in itertools.combinations((0, 1, 2, 8, 13, 14, 15, 16, 17, 18, 30), 3):
+        costs[windows] = sum(loss(measure, plan, one, no) for plan, one, no in zip(plans, rows(*windows), nobody, strict=True))
+    assert max(costs.values()) <= sold.claim.rho
+    worst = max((windows for windows in costs if windows[0] < FIRST <= windows[2]), key=lambda windows: costs[windows])
+    assert costs[worst] > 0.6 * sold.claim.rho
+    parts = [(changed(measure, one, no), one, no, plan) for plan, one, no in zip(plans, rows(*worst), nobody, strict=True)]
+    with_me, without = (
+        Answers(np.hstack([released(measure, plan, pair[side], places, SOUND) for places, *pair, plan in parts])) for side in (0, 1)
+    )
+    known = np.concatenate([matched(measure, plan, one, no, places) for places, one, no, plan in parts])
+    found = auditor.paired(with_me, without, sold.claim, attacks=[Fisher(), Along(known)])
+    assert not found.refutes(sold.claim), (worst, found)
 
 
 @pytest.mark.parametrize("shares", ["0.2", "1"])
