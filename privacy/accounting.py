@@ -20,6 +20,10 @@ from privacy.models import ATTO, PICO, Mechanism
 from privacy.strategy import Strategy
 from tacit.core.declaration import Measure, Site
 
+FIRST_BLOCK = 16
+"""Windows of a measure's first block of prefix sums. A long block has noisier rows, which pays off late; so each full block is followed by
+one of twice its length, up to the declared one."""
+
 ACCUMULATED_OVER = (7, 30, 365)
 """Numbers of epochs for which pages say what a person present in every one accumulates."""
 

@@ -30,10 +30,6 @@ from tacit.core.ids import new_id
 
 _PREFIX = "block-"
 
-FIRST = 16
-"""Windows of a measure's first block of prefix sums. A long block has noisier rows, which pays off late; so each full block is followed by
-one of twice its length, up to the declared one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -118,7 +114,7 @@ class Blocks:
         if measure.over_time == "prefix":
             last = self.releases.last_row(measure.site, measure.id)
             row = last.row if last else None
-            length = min(FIRST if row is None else row.strategy.length * (1 if row.state else 2), measure.block)
+            length = min(accounting.FIRST_BLOCK if row is None else row.strategy.length * (1 if row.state else 2), measure.block)
         strategy = accounting.strategy_of(measure, length)
         begun = accounting.plan_with(measure, plan.rho_pico, strategy)
         if begun is None or strategy is None:

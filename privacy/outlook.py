@@ -64,6 +64,15 @@ class Outlook:
         """Standard deviation of the noise in a row: `Mechanism.scale`. Infinite where nothing is released."""
         return self.plan.mechanism.scale if self.plan else math.inf
 
+    @property
+    def sigma_first(self) -> float:
+        """The same in a measure's first block, which is shorter where sums since the start are read; `sigma` is that of whole blocks."""
+        if self.plan is None or self.plan.strategy is None or self.measure.over_time != "prefix":
+            return self.sigma
+        first = accounting.strategy_of(self.measure, min(accounting.FIRST_BLOCK, self.measure.block))
+        begun = accounting.plan_with(self.measure, self.plan.rho_pico, first)
+        return begun.mechanism.scale if begun else math.inf
+
     def sd(self, windows: int = 1, start: int | None = None) -> float:
         """Standard deviation of the noise in a cell's sum over so many windows in a row; for one window `Release.sd` at a block's end.
 

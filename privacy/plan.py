@@ -134,6 +134,7 @@ def _noise(found: Outlook) -> dict[str, Any]:
     noise: dict[str, Any] = {
         "sensitivity": found.plan.count_sensitivity,
         "sigma": found.sigma,
+        "sigma_first": found.sigma_first,
         "window_sd": window,
         "half_width_95": NORMAL_95 * window,
         "sums": [_sum(found, *one) for one in found.read],

@@ -62,7 +62,7 @@ def test_plan_budget_and_ledger_agree_to_the_last_digit(house: House) -> None:
     assert budget["accumulated"] == promise["accumulated"]
     for release in officer.get("/v1/releases", params={"limit": 100}).json()["releases"]:
         planned = next(m for m in answered["measures"] if m["measure"] == release["measure"])
-        assert release["mechanism"]["scale"] == planned["sigma"]
+        assert release["mechanism"]["scale"] == planned["sigma_first"]
         assert release["rho"] == planned["window_rho_pico"] / 10**12
 
     assert "audit.by_age" in officer.get("/budget.csv", params={"table": "plan"}).text
