@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privacy.accounting import Plan, plan_with
-from privacy.blocks import FIRST
+from privacy.accounting import FIRST_BLOCK, Plan, plan_with
 from privacy.presence import PresenceBook
 from tacit.core.declaration import Bounds, Measure
 from tests.attack import faults
@@ -157,30 +156,30 @@ def test_whoever_comes_where_one_block_ends_and_a_longer_one_begins_costs_no_mor
     """Prefix sums, three windows a person, in all ways in which they may lie about the border of the first two blocks."""
     measure = count("pages", share="1", cells=1, bounds=Bounds(windows=3), over_time="prefix", block=64)
     sold, house = terms(measure), world(tmp_path)
-    house.clock.now = (FIRST + 2) * WINDOW
+    house.clock.now = (FIRST_BLOCK + 2) * WINDOW
     house.close_due(shop(measure, epsilon="8"))
     releases = house.releases.since("shop", measure.id, -1)
     lengths, plans = [], []
-    for release in (releases[0], releases[FIRST]):
+    for release in (releases[0], releases[FIRST_BLOCK]):
         assert release.row is not None
         plan = plan_with(measure, sold.charge.rho_pico, release.row.strategy)
         assert plan is not None
         assert (plan.mechanism, release.row.position) == (release.mechanism, 0)
         lengths.append(release.row.strategy.length)
         plans.append(plan)
-    assert lengths == [FIRST, 2 * FIRST]
+    assert lengths == [FIRST_BLOCK, 2 * FIRST_BLOCK]
 
     def rows(*windows: int) -> list[Ints]:
-        stream = np.zeros((3 * FIRST, 1), dtype=np.int64)
+        stream = np.zeros((3 * FIRST_BLOCK, 1), dtype=np.int64)
         stream[list(windows)] = 1
-        return [before_noise(plan, part) for plan, part in zip(plans, (stream[:FIRST], stream[FIRST:]), strict=True)]
+        return [before_noise(plan, part) for plan, part in zip(plans, (stream[:FIRST_BLOCK], stream[FIRST_BLOCK:]), strict=True)]
 
     nobody = rows()
     costs = {}
     for windows in itertools.combinations((0, 1, 2, 8, 13, 14, 15, 16, 17, 18, 30), 3):
         costs[windows] = sum(loss(measure, plan, one, no) for plan, one, no in zip(plans, rows(*windows), nobody, strict=True))
     assert max(costs.values()) <= sold.claim.rho
-    worst = max((windows for windows in costs if windows[0] < FIRST <= windows[2]), key=lambda windows: costs[windows])
+    worst = max((windows for windows in costs if windows[0] < FIRST_BLOCK <= windows[2]), key=lambda windows: costs[windows])
     assert costs[worst] > 0.6 * sold.claim.rho
     parts = [(changed(measure, one, no), one, no, plan) for plan, one, no in zip(plans, rows(*worst), nobody, strict=True)]
     with_me, without = (
