@@ -56,8 +56,8 @@ bench-peers: $(VENV)/.development $(PEERS)/.installed  ## One close beside the s
 	@$(RUN)/python -m benchmarks peers
 
 lock: $(VENV)/.development  ## Renew the lock files (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres --group dev -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres --extra pdf -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres --extra pdf --group dev -o requirements-dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean:  ## Remove what the other targets made
