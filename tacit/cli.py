@@ -329,7 +329,10 @@ def findings(site: SiteOption, form: FormatOption = Format.TABLE, config: Config
 @app.command()
 def scan(
     site: Annotated[str | None, typer.Option("--site", help="The site; all of them when left out.")] = None,
-    slot: Annotated[int | None, typer.Option(help="A label of the scheduled slot; the same slot runs once.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(help="A moment (ISO 8601 with a zone): the newest scheduled slot then; or a whole number. A slot runs once."),
+    ] = None,
     tables: Annotated[Path | None, typer.Option(help="Instead: scan anybody's noisy tables, one JSON object a line.")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -350,12 +353,7 @@ def scan(
     for one in declaration.sites.values():
         if site not in (None, one.name):
             continue
-        if slot is not None and not services.claims.take(f"scan-slot:{one.name}", slot, now_ms=services.clock.now_ms()):
-            typer.echo(f"{one.name}: slot {slot} was scanned already or is being scanned.")
-            continue
-        found = services.scanner.scan(one, slot)
-        if slot is not None:
-            services.claims.finish(f"scan-slot:{one.name}", slot)
+        found = services.scanner.scan(one) if slot is None else services.schedule.run_named(one, slot)
         for result in found:
             typer.echo(result.sentence)
         if not found:

@@ -52,6 +52,7 @@ from tacit.readers import page_services
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
@@ -155,6 +156,7 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
@@ -227,6 +229,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -243,6 +246,8 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -264,14 +269,15 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         plans=PlanStore(released),
         plan_site=plan_site,
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        claims=claims,
         clock=clock,
     )
 

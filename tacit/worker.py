@@ -142,19 +142,10 @@ class Worker:
             log.info("bundle.published", site=site.name, version=version)
 
     def _scan(self, site: Site, done: Done) -> None:
-        """One scan for each epoch that has ended and whose windows are all closed."""
-        services = self._services
-        closed = services.releases.last_closed(site.name)
-        if closed is None or not site.audits:
-            return
-        slot = site.privacy.epoch_of(closed)
-        job = f"scan:{site.name}"
-        if services.claims.is_done(job, slot) or not services.releases.list(site.name, to_ms=slot, limit=1)[0]:
-            return
-        if services.claims.take(job, slot, now_ms=services.clock.now_ms()):
-            done.scans += services.scanner.scan(site, slot)
-            services.claims.finish(job, slot)
-            log.info("scan.done", site=site.name)
+        """The scans whose slot has come and whose windows are all decided, missed ones included."""
+        for result in self._services.schedule.run_due(site):
+            done.scans.append(result)
+            log.info("scan.done", site=site.name, audit=result.audit)
 
     def _plan(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
         """Keep the plan of the declaration where web processes can read it. Two workers may make the same one."""
