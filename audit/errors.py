@@ -121,3 +121,19 @@ class UnknownAssignee(InvalidRequest):
     type = "unknown-assignee"
     title = "Unknown assignee"
     default_next_step = "Name the id of an officer's or admin's key, as `tacit keys create` prints it."
+
+
+class UnknownSubscription(NotFound):
+    """The site has no subscription of this name."""
+
+    type = "unknown-subscription"
+    title = "Unknown subscription"
+    default_next_step = "GET /v1/subscriptions lists the site's subscriptions."
+
+
+class AddressRefused(InvalidRequest):
+    """What was given for a mail address is none."""
+
+    type = "address-refused"
+    title = "Mail address refused"
+    default_next_step = "Give one plain address, without a name and without a list."

@@ -17,6 +17,7 @@ from audit.comparisons import Comparison, Inference
 from audit.differences import Verdict
 from audit.findings import WAITING, Finding, State
 from audit.notifications import Notice, notify
+from audit.notifications_store import forget
 from audit.ports import Change, Corrections, Equalise, Pause, change_json
 from audit.store import Scan
 from tacit.core.clock import Clock, iso
@@ -74,10 +75,11 @@ class Lifecycle:
             self._contain(one, [f for f in known if f.state != State.CLOSED])
         return one.outcome
 
-    def overdue(self, engine: Engine, site: str) -> list[str]:
-        """Put on record and tell which findings are past their due date, each once for a date."""
+    def overdue(self, engine: Engine, site: str, *, keep_ms: int) -> list[str]:
+        """Put on record and tell which findings are past their due date, each once for a date. Messages settled for `keep_ms` are deleted."""
         now_ms = self._clock.now_ms()
         with writing(engine) as connection:
+            forget(connection, site, now_ms - keep_ms)
             late = store.late(connection, site, now_ms)
             for finding in late:
                 store.write(connection, replace(finding, overdue_ms=now_ms))

@@ -136,7 +136,7 @@ class Scanner:
 
     def overdue(self, site: Site) -> list[str]:
         """Put on record and tell which findings of a site are past their due date; their ids."""
-        return self._lifecycle.overdue(self._store.engine, site.name)
+        return self._lifecycle.overdue(self._store.engine, site.name, keep_ms=site.retention.messages_ms)
 
     def skip(self, site: Site, audit: Audit, missed: Missed) -> None:
         """Put on record that missed slots are given up. Where another process has done so, nothing happens."""
