@@ -76,7 +76,7 @@ class Lifecycle:
         return one.outcome
 
     def overdue(self, engine: Engine, site: str, *, keep_ms: int) -> list[str]:
-        """Put on record and tell which findings are past their due date, each once for a date. Messages settled for `keep_ms` are deleted."""
+        """Put on record and tell which findings are past their due date, each once for a date. Old settled messages are deleted."""
         now_ms = self._clock.now_ms()
         with writing(engine) as connection:
             forget(connection, site, now_ms - keep_ms)

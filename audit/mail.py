@@ -31,7 +31,7 @@ def letter(settings: MailSettings, to: str, message_id: str, body: str, *, at_ms
     lines = [_LINES[kind], "", f"Site: {data['site']}", f"Audit: {data['audit']}"]
     for finding in data["findings"]:
         lines += ["", f"{finding['subject']}: {finding['verdict']}, {finding['state']}, due {finding['due_at']}", f"  {finding['id']}"]
-    lines += ["", "Open the page Findings, or run: tacit findings list --site " + data["site"]]
+    lines += ["", f"Open the page Findings, or run: tacit findings --site {data['site']}"]
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = settings.sender, to
     mail["Subject"] = f"[Tacit] {data['site']} {data['audit']}: {kind.partition('.')[2]}"

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation, officers_cli
+from tacit import findings_cli, installation, officers_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -32,6 +32,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
+findings_cli.register(app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
@@ -135,8 +136,10 @@ def keys_create(
         raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
     if site != "*":
         _site(declaration, site)
-    key = KeyStore(connect(settings.released_location)).create(site, role, now_ms=SystemClock().now_ms())
-    typer.echo(f"A new {role.value} key for {'all sites' if site == '*' else site}; it is not shown again:", err=True)
+    store = KeyStore(connect(settings.released_location))
+    key = store.create(site, role, now_ms=SystemClock().now_ms())
+    whose = f"{store.identify(key).key_id} for {'all sites' if site == '*' else site}"
+    typer.echo(f"A new {role.value} key, {whose}; it is not shown again:", err=True)
     typer.echo(key)
 
 
@@ -313,17 +316,6 @@ def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOpt
     if payload is None or signed is None:
         raise Problem("there is no bundle yet", next_step="The sanitiser publishes the first one at its first pass: `tacit worker --once`.")
     show([json.loads(signed)] if form is Format.JSON else weights(payload), form, single=form is Format.JSON)
-
-
-@app.command()
-def findings(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
-    """What bias scans found."""
-    from audit.store import AuditStore
-    from tacit.tables import show
-
-    with _released(config, data, site) as engine:
-        found, _ = AuditStore(engine).findings(site, limit=1000)
-    show([finding.to_json() for finding in found], form)
 
 
 @app.command()
