@@ -23,7 +23,6 @@ from audit.errors import (
 )
 from audit.findings import ALLOWED, Action, State
 from audit.ports import Cap, Constrain, Equalise, NoCorrections, Pause, RollBack, change_from, change_json
-from audit.scan import ScanResult
 from tacit import migrations
 from tacit.core.access import Role
 from tacit.core.clock import iso
@@ -315,23 +314,22 @@ def test_a_correction_that_did_not_work_opens_the_finding_again(office: Office) 
     assert office.history(finding)[-2:] == ["not_verified", "reopened"]
 
 
-def attention(result: ScanResult) -> bool:
-    """Whether the planted difference is at attention; never a breach at these sizes, which would take an interval beyond 5 points."""
-    (verdict,) = [c["verdict"] for c in result.scan.result["comparisons"] if c["subject"] == SUBJECT]
-    assert verdict in ("attention", "cannot tell")
-    return bool(verdict == "attention")
+def at_attention(place: Path, terms: AuditTerms) -> Office:
+    """An office whose scan has the planted difference, 5 points, at attention. One draw in 150 is none: five in a row are below 1e-10."""
+    for attempt in range(5):
+        (place / str(attempt)).mkdir(parents=True)
+        office = Office(place / str(attempt), terms)
+        office.publish(FAIR | {"55_plus": (0.55, 0.45)}, 20_000)
+        if {c["subject"]: c["verdict"] for c in office.scan().scan.result["comparisons"]}[SUBJECT] == "attention":
+            return office
+    raise AssertionError("a difference of the size of the limit is not at attention")
 
 
 def test_attention_opens_findings_only_where_the_audit_says_so_and_a_breach_makes_them_due_sooner(tmp_path: Path) -> None:
-    (tmp_path / "default").mkdir()
-    slightly = FAIR | {"55_plus": (0.545, 0.455)}  # about 6 points from the rest: at this size the interval reaches across the limit
-    for terms, place in ((AuditTerms(), "default"), (AuditTerms(open_at="attention"), ".")):
-        office = Office(tmp_path / place, terms)
-        office.publish(slightly, 6_000)
-        while not attention(office.scan()):  # more people until the interval excludes zero
-            office.publish(slightly, 2_000)
-        opened = {f.subject: f for f in office.store.findings("newsroom")[0]}
-        assert (SUBJECT in opened) == (terms.open_at == "attention")
+    quiet = at_attention(tmp_path / "quiet", AuditTerms())
+    assert SUBJECT not in {f.subject for f in quiet.store.findings("newsroom")[0]}
+    office = at_attention(tmp_path / "loud", AuditTerms(open_at="attention"))
+    opened = {f.subject: f for f in office.store.findings("newsroom")[0]}
     first = opened[SUBJECT]
     assert first.verdict == "attention"
     assert first.due_ms == first.opened_ms + 30 * DAY
