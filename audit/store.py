@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select
 
-from audit.findings import Finding
-from audit.findings_store import finding_of
+from audit.findings import Event, Finding
+from audit.findings_store import finding_of, newest_events
 from audit.officer_tables import skipped_slots
 from audit.slots import Missed
 from audit.tables import alerts, findings, scans
@@ -140,6 +140,11 @@ class AuditStore:
         conditions += [findings.c.state == state] if state is not None else []
         rows, after = self._page(findings, conditions, limit, cursor)
         return [finding_of(row) for row in rows], after
+
+    def finding_events(self, site: str, *, limit: int) -> Sequence[tuple[Event, str]]:
+        """The newest rows of findings' history with the subject of each finding, newest first."""
+        with reading(self.engine) as connection:
+            return newest_events(connection, site, limit)
 
     def alerts(self, site: str, *, limit: int = 100, cursor: str = "") -> tuple[list[Alert], str | None]:
         """Alerts, newest first, and the cursor of the next page."""
