@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.reporting import Reports
 from audit.store import AuditStore
 from consent import outbox
 from consent.exports import Exports
@@ -74,6 +75,7 @@ class WebServices:
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -170,6 +172,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,
