@@ -137,3 +137,26 @@ class AddressRefused(InvalidRequest):
     type = "address-refused"
     title = "Mail address refused"
     default_next_step = "Give one plain address, without a name and without a list."
+
+
+class NoSuchScan(NotFound):
+    """A scan that is not stored, or whose audit is gone."""
+
+    type = "no-such-scan"
+    title = "There is no such scan"
+    default_next_step = "List the scans with `GET /v1/audits`, or run one with `tacit scan`."
+
+
+class UnknownPreset(InvalidRequest):
+    """A preset that does not exist."""
+
+    type = "unknown-preset"
+    title = "Unknown preset"
+
+
+class PdfUnavailable(Problem):
+    """The extra `pdf` is not installed."""
+
+    type = "pdf-unavailable"
+    title = "PDF is not available"
+    default_next_step = "Install Tacit with its extra `pdf`; JSON and HTML need nothing more."

@@ -102,6 +102,12 @@ class AuditStore:
             rows = connection.execute(query.order_by(skipped_slots.c.first_slot)).all()
         return [Missed(row.first_slot, row.last_slot, row.slots) for row in rows]
 
+    def scan(self, site: str, scan: str) -> Scan | None:
+        """One scan by its id."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(scans).where(scans.c.site == site, scans.c.id == scan)).first()
+        return _scan(row) if row else None
+
     def latest(self, site: str, audit: str) -> Scan | None:
         """The newest scan of an audit."""
         found, _ = self.scans(site, audit=audit, limit=1)

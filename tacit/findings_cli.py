@@ -13,12 +13,11 @@ import typer
 from sqlalchemy import Engine
 
 from audit.service import Asking, Findings
-from tacit import installation
-from tacit.core import configuration, logs
 from tacit.core.access import RESPONSIBLE, KeyStore
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.errors import Forbidden, Unauthenticated, UnknownSite
+from tacit.options import ConfigOption, DataOption, opened
 
 findings_app = typer.Typer(invoke_without_command=True, help="What bias scans found, and what is done about it.")
 
@@ -31,8 +30,6 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
 SiteOption = Annotated[str | None, typer.Option("--site", help="The site's name; may be left out where there is only one.")]
 FindingArgument = Annotated[str, typer.Argument(help="The finding's id.")]
 KeyOption = Annotated[str, typer.Option("--key", help="Your own officer's or admin's key.", envvar="TACIT_KEY", show_default=False)]
@@ -221,11 +218,7 @@ class _Desk:
 def _opened(config: Path | None, data: Path | None, site: str | None) -> Iterator[tuple[_Desk, str]]:
     from tacit import wiring
 
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    logs.allow_declared(declaration)
-    installation.require(settings)
-    installation.prepare(settings)
+    settings, declaration = opened(config, data)
     named = site or (next(iter(declaration.sites)) if len(declaration.sites) == 1 else "")
     if named not in declaration.sites:
         raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}", next_step="Add --site NAME.")

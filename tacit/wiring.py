@@ -19,6 +19,7 @@ from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.ports import Corrections, NoCorrections
+from audit.reporting import Reports
 from audit.service import Findings
 from audit.store import AuditStore
 from audit.subscriptions import Subscriptions
@@ -81,6 +82,7 @@ class WebServices:
     audits: AuditStore
     findings: Findings
     subscriptions: Subscriptions
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -181,6 +183,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         audits=audits,
         findings=findings(released, declaration, clock),
         subscriptions=Subscriptions(released, root, evidence, clock),
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,

@@ -48,6 +48,7 @@ MAY: dict[str, set[Role] | None] = {
     "GET /v1/budget": READ,
     "GET /v1/plan": READ,
     "GET /v1/audits": READ,
+    "GET /v1/audits/{scan}/report": READ,
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -76,7 +77,7 @@ MAY: dict[str, set[Role] | None] = {
 UNSEEN = {"POST /ofrep/v1/evaluate/flags", "POST /ofrep/v1/evaluate/flags/{key}"}
 """Paths that the OpenAPI document need not have; pages are not in it either."""
 STREAMS = {"GET /v1/bundles/{site}/events"}
-FILLED = {"site": "newsroom", "policy": "headline", "name": "nobody", "id": "finding_nobody", "key": "headline"}
+FILLED = {"site": "newsroom", "policy": "headline", "name": "nobody", "id": "finding_nobody", "scan": "scan_nobody", "key": "headline"}
 
 
 def ask(client: httpx.Client, line: str) -> int:
