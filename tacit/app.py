@@ -23,7 +23,9 @@ from starlette.exceptions import HTTPException
 import adjust.api
 import adjust.bundles_api
 import audit.api
+import audit.findings_api
 import audit.report_api
+import audit.subscriptions_api
 import consent.api
 import consent.officers_api
 import consent.signals_api
@@ -65,6 +67,7 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
     "busy": 503,
@@ -165,6 +168,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.findings_api.router(services.findings, authorise))
+    app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
     app.include_router(audit.report_api.router(services.reports, declaration, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)

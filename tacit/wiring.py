@@ -18,8 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.ports import Corrections, NoCorrections
 from audit.reporting import Reports
+from audit.service import Findings
 from audit.store import AuditStore
+from audit.subscriptions import Subscriptions
 from consent import outbox
 from consent.exports import Exports
 from consent.gate import Gate
@@ -46,12 +49,14 @@ from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
 from tacit.core.rootkey import RootKey
-from tacit.core.settings import Settings
+from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
@@ -75,6 +80,8 @@ class WebServices:
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    findings: Findings
+    subscriptions: Subscriptions
     reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
@@ -112,6 +119,8 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
+    notifier: Notifier
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
@@ -172,6 +181,8 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
+        findings=findings(released, declaration, clock),
+        subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
@@ -180,11 +191,23 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
+    """What officers do about findings, in a web process or on the command line."""
+    return Findings(released, EvidenceTable(released, clock), corrections(), KeyStore(released).by_id, declaration, clock)
+
+
+def corrections() -> Corrections:
+    """What the auditor may have the engine do."""
+    return NoCorrections()
+
+
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.service import Engine as LearningEngine
     from audit import quality
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -201,6 +224,8 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock, corrections())
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -222,14 +247,16 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         plans=PlanStore(released),
         plan_site=plan_site,
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
+        notifier=Notifier(released, root, MailSettings(), clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        claims=claims,
         clock=clock,
     )
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tacit.core.declaration import (
     CELL_LIMIT,
     Audit,
+    AuditTerms,
     Bounds,
     Declaration,
     Dimension,
@@ -32,7 +33,7 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-from tacit.core.schema import BinsConfig, FileConfig, MeasureConfig, SiteConfig
+from tacit.core.schema import AuditConfig, BinsConfig, FileConfig, MeasureConfig, SiteConfig
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
@@ -155,7 +156,8 @@ def _site(name: str, config: SiteConfig) -> Site:
         for policy, one in config.policies.items()
     }
     audits = {
-        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share) for audit, one in config.audits.items()
+        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share, _audit_terms(one))
+        for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
@@ -164,6 +166,18 @@ def _site(name: str, config: SiteConfig) -> Site:
     terms = PrivacyTerms(config.privacy.epsilon, config.privacy.delta, config.privacy.epoch, config.privacy.window)
     retention = RetentionTerms(config.retention.records, config.retention.messages)
     return Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
+
+
+def _audit_terms(config: AuditConfig) -> AuditTerms:
+    return AuditTerms(
+        schedule_ms=config.schedule,
+        offset_ms=config.offset or 0,
+        catch_up=config.catch_up,
+        open_at=config.open_at,
+        contain=config.contain,
+        due_breach_ms=config.due.breach,
+        due_attention_ms=config.due.attention,
+    )
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

@@ -262,6 +262,28 @@ class Policy:
         return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditTerms:
+    """When an audit is scanned and what follows from what a scan finds.
+
+    Slots are the moments `offset_ms + k * schedule_ms` since 1970-01-01T00:00Z; of missed ones the newest `catch_up` are made up for.
+    """
+
+    schedule_ms: int = 86_400_000
+    offset_ms: int = 0
+    catch_up: int = 7
+    open_at: str = "breach"
+    """From which verdict a finding is opened: `breach` or `attention`."""
+    contain: str = "nothing"
+    """What is done about the policy at a breach, before anybody has looked: `nothing`, `pause` or `equalise`."""
+    due_breach_ms: int = 14 * 86_400_000
+    due_attention_ms: int = 30 * 86_400_000
+
+    def due_ms(self, verdict: str) -> int:
+        """How long somebody has for a finding of that verdict."""
+        return self.due_attention_ms if verdict == "attention" else self.due_breach_ms
+
+
 @dataclass(frozen=True)
 class Audit:
     """Between which groups a policy is compared, and how large a difference is accepted."""
@@ -272,6 +294,7 @@ class Audit:
     purpose: str
     limit: float
     share: Decimal
+    terms: AuditTerms = AuditTerms()
 
 
 @dataclass(frozen=True, slots=True)

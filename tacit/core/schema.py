@@ -207,17 +207,32 @@ class PolicyConfig(_Strict):
         return self
 
 
+class DueConfig(_Strict):
+    """How long somebody has for a finding, by its verdict; two weeks and thirty days."""
+
+    breach: Duration = 14 * UNITS["d"]
+    attention: Duration = 30 * UNITS["d"]
+
+
 class AuditConfig(_Strict):
     policy: Slug
     groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
     purpose: Purpose = FAIRNESS_AUDIT
     limit: float = Field(default=0.05, gt=0, lt=1)
     share: Share
+    schedule: Duration = UNITS["d"]
+    offset: Duration | None = None
+    catch_up: int = Field(default=7, ge=1, le=1_000)
+    open_at: Literal["breach", "attention"] = "breach"
+    contain: Literal["nothing", "pause", "equalise"] = "nothing"
+    due: DueConfig = DueConfig()
 
     @model_validator(mode="after")
-    def _reserved(self) -> AuditConfig:
+    def _fits(self) -> AuditConfig:
         if {"arm", "reward"} & set(self.groups):
             raise ValueError("a group cannot be called 'arm' or 'reward'")
+        if self.offset is not None and self.offset >= self.schedule:
+            raise ValueError("`offset` must be shorter than `schedule`")
         return self
 
 
