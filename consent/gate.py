@@ -24,6 +24,8 @@ from tacit.core.errors import StorageUnavailable
 BATCH = 1_000
 """The most pseudonyms one query asks for."""
 
+MAPPED_BYTES = 1 << 30
+
 
 class Outcome(StrEnum):
     """Only `allow` admits. `gap` is a case that the rules do not cover: refused like `deny`, and for somebody to look at."""
@@ -209,6 +211,8 @@ class Gate:
                 raise StorageUnavailable("consent cannot be read") from error
             pooled.detach()  # threads keep theirs, so the pool must not count it
             connection = cast(DBAPIConnection, pooled.dbapi_connection)
+            if self._engine.dialect.name == "sqlite":
+                _map(connection)
             self._local.connection = connection
             self._open.append(connection)
         return connection
@@ -228,3 +232,11 @@ class Gate:
                 f"WHERE site = {self._mark} AND pseudonym IN ({marks})"
             )
         return text
+
+
+def _map(connection: DBAPIConnection) -> None:
+    """Read the database's pages where the system has them anyway, instead of copying each into a small cache of the connection."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
+    cursor.fetchall()
+    cursor.close()
