@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from tacit.core.errors import InvalidRequest, Problem
-from tacit.officers_cli import ConfigOption, DataOption, SiteOption, consent_app, opened
+from tacit.officers_cli import consent_app
+from tacit.options import ConfigOption, DataOption, SiteOption, opened
 
 notices_app = typer.Typer(no_args_is_help=True, help="Notices: the texts under which people choose.")
 
@@ -28,7 +29,7 @@ def explain(site: SiteOption, config: ConfigOption = None, data: DataOption = No
     from consent.schemas import ExplainBody
     from tacit import wiring
 
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     try:
         body = ExplainBody.model_validate_json(sys.stdin.buffer.read(64 * 1024))
     except ValidationError:
@@ -44,7 +45,7 @@ def list_notices(site: SiteOption, config: ConfigOption = None, data: DataOption
     """Print every notice with its versions, one JSON object a line."""
     from tacit import wiring
 
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     services, after = wiring.web(settings, declaration), ""
     while True:
         page = services.notices.list(site, after=after)
@@ -86,7 +87,7 @@ def add(
         raise InvalidRequest(f"see {', '.join(places)}", next_step="`tacit notices add --help` shows what each option may be.") from None
     if not re.fullmatch(LABEL, notice):
         raise InvalidRequest("the notice's name is not a plain label", next_step="Use letters, digits and '_.+-', at most 64.")
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     services = wiring.web(settings, declaration)
     given = Text(body.version, body.locale, text=body.text, material=body.material)
     typer.echo(json.dumps(services.notices.put(site, notice, given, by="command line"), indent=2))
