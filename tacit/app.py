@@ -27,6 +27,8 @@ import audit.findings_api
 import audit.report_api
 import audit.subscriptions_api
 import consent.api
+import consent.explain_api
+import consent.notices_api
 import consent.officers_api
 import consent.signals_api
 import consent.webhooks_api
@@ -159,7 +161,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
 
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
-    app.include_router(consent.api.router(services.consent, authorise))
+    app.include_router(consent.api.router(services.consent, authorise, declaration=declaration))
+    app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
+    app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import findings_cli, installation, officers_cli, report_cli
+from tacit import findings_cli, installation, notices_cli, officers_cli, report_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -33,6 +33,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
 findings_cli.register(app)
+notices_cli.register(app)
 report_cli.register(app)
 
 

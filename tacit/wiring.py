@@ -24,10 +24,13 @@ from audit.service import Findings
 from audit.store import AuditStore
 from audit.subscriptions import Subscriptions
 from consent import outbox
+from consent.explaining import Explanations
 from consent.exports import Exports
 from consent.gate import Gate
+from consent.notices import Notices
 from consent.receipts import Receipts
 from consent.retention import Retention
+from consent.rules import Rules
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -68,6 +71,9 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    explanations: Explanations
+    notices: Notices
+    rules: Rules
     webhooks: Webhooks
     exports: Exports
     retention: Retention
@@ -140,6 +146,7 @@ class _Intake:
     staging: Staging
     door: Door
     consent: ConsentService
+    rules: Rules
 
 
 def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
@@ -169,6 +176,9 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        explanations=Explanations(intake.engine, intake.subjects, intake.rules, clock),
+        notices=Notices(intake.engine, intake.subjects, evidence, clock),
+        rules=intake.rules,
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
@@ -271,11 +281,12 @@ def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: 
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
     subjects = Subjects(engine, root, clock)
-    gate = Gate(engine, subjects, clock)
+    rules = Rules.declared(declaration)
+    gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
-    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent)
+    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock, rules=rules)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules)
 
 
 def fingerprint(declaration: Declaration) -> str:

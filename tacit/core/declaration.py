@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from tacit.core.clock import iso
 from tacit.core.evidence import canonical
 
 OTHER = "other"
@@ -322,6 +323,32 @@ class RetentionTerms:
 
     records_ms: int = 1095 * 86_400_000
     messages_ms: int = 30 * 86_400_000
+    served_ms: int = 365 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Necessity:
+    """An operator's statement, in the operator's words, that looking for bias without consent is strictly necessary for a time."""
+
+    law: str
+    in_force_ms: int
+    delete_by_ms: int
+    other_data: str
+    access: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is shown."""
+        times = {"in_force": iso(self.in_force_ms), "delete_by": iso(self.delete_by_ms)}
+        return {"law": self.law, **times, "other_data": self.other_data, "access": self.access, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentTerms:
+    """What may be presumed of people who have said nothing. By default nothing."""
+
+    opt_out: bool = False
+    bias_detection: Necessity | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +363,7 @@ class Site:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
+    terms: ConsentTerms = ConsentTerms()
 
     @cached_property
     def delta_for_keys(self) -> Decimal:

@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,7 @@ Duration = Annotated[int, BeforeValidator(duration_ms)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal)]
 Share = Annotated[Exact, Field(gt=0, le=1)]
 Domain = Annotated[list[Any], AfterValidator(_domain), Field(min_length=1, max_length=10_000)]
+Statement = Annotated[str, Field(min_length=20, max_length=4_000)]
 Purpose = Literal["measurement", "personalisation", "fairness_audit"]
 
 
@@ -85,6 +87,24 @@ class PrivacyConfig(_Strict):
 class JurisdictionConfig(_Strict):
     default: Slug = "eu"
     header: str | None = None
+    opt_out: bool = False
+
+
+class NecessityConfig(_Strict):
+    """The statement that opens the bias-detection route, from one date until another, in UTC; by the second the data is deleted."""
+
+    law: Statement
+    in_force: date = Field(alias="from")
+    delete_by: date = Field(alias="until")
+    other_data: Statement
+    access: Statement
+    reason: Statement
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NecessityConfig:
+        if self.in_force >= self.delete_by:
+            raise ValueError("`from` must be before `until`")
+        return self
 
 
 class ValueConfig(_Strict):
@@ -237,10 +257,11 @@ class AuditConfig(_Strict):
 
 
 class RetentionConfig(_Strict):
-    """For how long consent records stay after they ended, and webhook messages after they were settled; three years and thirty days."""
+    """For how long consent records stay after they ended, webhook messages after they were settled, and who was shown a notice."""
 
     records: Duration = 1095 * UNITS["d"]
     messages: Duration = 30 * UNITS["d"]
+    served: Duration = 365 * UNITS["d"]
 
 
 class ChoicesConfig(_Strict):
@@ -255,6 +276,7 @@ class SiteConfig(_Strict):
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
+    bias_detection: NecessityConfig | None = None
 
 
 class FileConfig(_Strict):
