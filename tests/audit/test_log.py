@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, insert, update
 
-from audit.log import Log, leaf_bytes
+from audit.leaves import leaf_bytes
+from audit.log import Log
 from audit.tables import evidence
 from tacit.core.db import connect, released_metadata, writing
 from tacit.core.evidence import Entry, EvidenceLog
