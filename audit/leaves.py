@@ -54,9 +54,9 @@ def _plain(value: Any) -> bool:
     if kind is str:
         return bool(value.isascii())
     if kind is int:
-        return -_SAFE < value < _SAFE
+        return bool(-_SAFE < value < _SAFE)
     if kind is list or kind is tuple:
         return all(map(_plain, value))
     if kind is dict:
         return all(type(name) is str and name.isascii() and _plain(one) for name, one in value.items())
-    return value is None or kind is bool
+    return bool(value is None or kind is bool)

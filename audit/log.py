@@ -135,7 +135,7 @@ class Log:
             (leaf,) = self._hashes(connection, 0, index, index + 1)
             return Inclusion(index, tree.size, leaf, tree.root(), path)
 
-    def consistency(self, old: int, new: int | None = None) -> tuple[Tree, list[bytes]]:
+    def consistency(self, old: int, new: int | None = None) -> tuple[Tree, builtins.list[bytes]]:
         """The tree of size `new`, the present one when left out, and the proof that the one of size `old` is its beginning.
 
         Raises `NoSuchEntry`.

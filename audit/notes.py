@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit.evidence_errors import KeyRefused, NoteRefused
+from audit.evidence_errors import EvidenceDamaged, KeyRefused, NoteRefused
 
 LOG, WITNESS = 0x01, 0x04
 """Signature types: Ed25519 over a note's text, and Ed25519 over the text with a time before it."""
@@ -135,6 +135,22 @@ class Signer:
         if self.verifier.kind == WITNESS:
             message, before = cosigned(text, at_seconds), at_seconds.to_bytes(8, "big")
         return Line(self.verifier.name, self.verifier.key_id, before + self._key.sign(message))
+
+
+def checkpoint_of(note: Note, key: VerifierKey) -> Checkpoint:
+    """The checkpoint in a note that the log with this key has signed. Raises `NoteRefused`."""
+    if key.line_of(note) is None:
+        raise NoteRefused("it is not signed with this key")
+    found = note.checkpoint()
+    if found.origin != key.name:
+        raise NoteRefused("it belongs to another log")
+    return found
+
+
+def expect(roots: dict[int, bytes], checkpoint: Checkpoint) -> None:
+    """Add what a checkpoint says. Raises `EvidenceDamaged` where another one says differently of the same size."""
+    if roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
+        raise EvidenceDamaged(0, f"two checkpoints of size {checkpoint.size} were signed with different roots")
 
 
 def cosigned(text: str, at_seconds: int) -> bytes:

@@ -91,7 +91,7 @@ class Tree:
         return ([self._hash(start, end)] if start else []) + path[::-1]
 
     def _hash(self, start: int, end: int) -> bytes:
-        """Hash over the leaves from `start` to before `end`, where `start` is a multiple of the least power of two not below their number."""
+        """Hash over the leaves from `start` to before `end`, `start` a multiple of the least power of two not below their number."""
         count = end - start
         if count & (count - 1):
             middle = start + _split(count)

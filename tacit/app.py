@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 import adjust.api
 import audit.api
+import audit.evidence_api
 import consent.api
 import consent.officers_api
 import consent.signals_api
@@ -152,6 +153,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from tacit.core.evidence import canonical
+from tacit.core.evidence_terms import EvidenceTerms
 
 OTHER = "other"
 """The cell of every value outside a declared domain."""
@@ -334,9 +335,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All sites of an installation."""
+    """All sites of an installation, and the terms of its evidence log."""
 
     sites: Mapping[str, Site]
+    evidence: EvidenceTerms = field(default_factory=EvidenceTerms)
 
 
 REWARD = Dimension("reward", ("0", "1"), closed=True)

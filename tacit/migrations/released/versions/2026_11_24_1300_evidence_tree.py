@@ -39,9 +39,10 @@ def upgrade() -> None:
     protect("evidence_signatures")
 
 
-def _full_tiles(connection):
+def _full_tiles(connection: sa.Connection) -> list[bytes]:
     """The hash over each 256 leaves as they are stored, also where somebody has changed entries: verifying will say so."""
-    found, leaves = [], []
+    found: list[bytes] = []
+    leaves: list[bytes] = []
     for (leaf,) in connection.execute(sa.text("select leaf from evidence order by idx")):
         leaves.append(bytes(leaf))
         if len(leaves) == TILE:
@@ -50,7 +51,7 @@ def _full_tiles(connection):
     return found
 
 
-def _fold(hashes):
+def _fold(hashes: list[bytes]) -> bytes:
     while len(hashes) > 1:
         hashes = [sha256(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes), 2)]
     return hashes[0]
