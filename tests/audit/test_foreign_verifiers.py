@@ -67,7 +67,7 @@ def bent(question: dict[str, Any], source: random.Random) -> list[dict[str, Any]
     if path := question["path"]:
         place = source.randrange(len(path))
         found += [question | {"path": [*path[:place], flipped(path[place], source), *path[place + 1 :]]}, question | {"path": path[:-1]}]
-    return found + [question | {"path": [*path, root]}]
+    return [*found, question | {"path": [*path, root]}]
 
 
 def test_go_accepts_every_inclusion_proof_and_refuses_any_change(made: Bench) -> None:

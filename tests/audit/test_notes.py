@@ -50,12 +50,13 @@ def test_any_flipped_bit_of_a_signed_checkpoint_is_refused(data: st.DataObject) 
     content = bytearray(signed(LOG, WATCHER))
     place, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))
     content[place] ^= 1 << bit
-    with pytest.raises(NoteRefused):
-        # a flipped name or key id is that of a key that nobody knows: its line counts for nothing, so one of the two is missing then
+    try:
         note = notes.parse(bytes(content))
-        if None in (LOG.verifier.line_of(note), WATCHER.verifier.line_of(note)):
-            raise NoteRefused
-        assert note.checkpoint() == HEAD
+        both = [LOG.verifier.line_of(note), WATCHER.verifier.line_of(note)]
+    except NoteRefused:
+        return
+    # a flipped name or key id is that of a key that nobody knows: its line counts for nothing
+    assert None in both
 
 
 def test_a_key_is_not_another_logs_key() -> None:
