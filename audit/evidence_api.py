@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from audit import notes, tiles
 from audit.evidence_errors import NoteRefused
@@ -24,6 +25,10 @@ Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Cal
 HASH_READERS = READERS | {Role.APP}
 TEXT = "text/plain; charset=utf-8"
 FOR_EVER = "max-age=31536000, immutable"
+BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+NOTE = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "maxLength": notes.LIMIT_BYTES}}}}}
 
 SiteName = Annotated[str | None, Query(description="Needed with an admin key only.")]
 Number = Annotated[int | None, Query(ge=0, le=1 << 62)]
@@ -38,12 +43,12 @@ def router(log: Log, notary: Notary, authorise: Authorise, *, public: bool) -> A
         if not public:
             authorise(dict(request.headers), HASH_READERS, site)
 
-    @routes.get("/key", summary="The verifier key: name+key id+base64")
+    @routes.get("/key", response_class=PlainTextResponse, summary="The verifier key: name+key id+base64")
     def show_key() -> Response:
         """For comparison only: a key that comes from where the log comes from proves nothing. Get it by another way."""
         return Response(f"{notary.key}\n", media_type=TEXT, headers={"cache-control": "public, max-age=300"})
 
-    @routes.get("/checkpoint", summary="The log's signed head, with the signatures of witnesses")
+    @routes.get("/checkpoint", response_class=PlainTextResponse, summary="The log's signed head, with the signatures of witnesses")
     def show_checkpoint(request: Request, site: SiteName = None, size: Number = None, witnessed: bool = False) -> Response:
         """A signed note: origin, size and root hash. `size` asks for an earlier head, `witnessed` for the newest one a witness signed."""
         admit(request, site)
@@ -70,7 +75,7 @@ def router(log: Log, notary: Notary, authorise: Authorise, *, public: bool) -> A
         admit(request, site)
         return notary.consistency(since, to)
 
-    @routes.get("/tile/{path:path}", summary="A tile of the tree: up to 256 hashes")
+    @routes.get("/tile/{path:path}", response_class=Response, responses=BYTES, summary="A tile of the tree: up to 256 hashes")
     def show_tile(request: Request, path: str, site: SiteName = None) -> Response:
         """Named as c2sp.org/tlog-tiles says: `0/x001/234` or, for one that is not full, `0/x001/234.p/17`."""
         admit(request, site)
@@ -90,7 +95,7 @@ def router(log: Log, notary: Notary, authorise: Authorise, *, public: bool) -> A
         found, after = log.list(named, kind=kind, limit=limit, after=int(cursor) if cursor else None)
         return {"entries": [_shown(one) for one in found], "next": None if after is None else str(after)}
 
-    @routes.post("/witness", summary="Bring a witness's signature under a checkpoint")
+    @routes.post("/witness", openapi_extra=NOTE, summary="Bring a witness's signature under a checkpoint")
     async def take_witness(request: Request) -> dict[str, Any]:
         """The body is a checkpoint of this log with the line of a configured witness; that signature is the right to bring it."""
         content = bytearray()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -16,6 +17,7 @@ import pytest
 from audit import notes
 from audit.log import Log
 from audit.tree import check_consistency, check_inclusion
+from tacit.app import create_app
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.evidence import Entry
@@ -95,6 +97,17 @@ def test_the_worker_anchors_and_the_command_line_exports_and_verifies(anchored: 
     assert done.returncode == 1
     assert "The evidence log does not verify: first bad index" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_declaration_opens_hashes_and_not_entries(tmp_path: Path) -> None:
+    public = create_app(build(tmp_path, f"evidence: {{public: true}}\n{NEWSROOM}").settings)
+
+    async def statuses() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(public), base_url="http://tacit") as nobody:
+            return [(await nobody.get(f"/v1/evidence/{path}")).status_code for path in ("checkpoint", "entries")]
+
+    assert asyncio.run(statuses()) == [200, 401]
+    shutil.rmtree(tmp_path / "custody", ignore_errors=True)
 
 
 def test_a_row_that_was_changed_in_a_live_installation_is_named(house: House) -> None:
