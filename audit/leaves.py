@@ -30,7 +30,7 @@ def assemble(index: int, at_ms: int, kind: str, site: str, body: bytes) -> bytes
 def canonical_body(value: Any) -> bytes:
     """`canonical`, thirty times faster for what bodies are usually made of.
 
-    Where there are only texts, whole numbers and ASCII names, any encoder that sorts names and writes no space gives RFC 8785's bytes.
+    Where there are only ASCII texts and names and whole numbers, any encoder that sorts names and writes no space gives RFC 8785's bytes.
     """
     return _encode(value) if _plain(value) else canonical(value)
 

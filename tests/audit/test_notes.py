@@ -59,6 +59,21 @@ def test_any_flipped_bit_of_a_signed_checkpoint_is_refused(data: st.DataObject) 
     assert None in both
 
 
+def test_base64_has_one_spelling() -> None:
+    """The last character before the padding has bits that say nothing; another one there is another text for the same bytes."""
+    content = signed(LOG).decode()
+    root = content.split("\n")[2]
+    assert root.endswith("8=")
+    other = content.replace(root, root[:-2] + "9=")
+    with pytest.raises(NoteRefused, match="root hash"):
+        notes.parse(other.encode()).checkpoint()
+    line = content.split("\n")[4]
+    assert line.endswith("=")
+    near = line[:-2] + chr(ord(line[-2]) + 1) + "="
+    with pytest.raises(NoteRefused, match="signature lines"):
+        notes.parse(content.replace(line, near).encode())
+
+
 def test_a_key_is_not_another_logs_key() -> None:
     with pytest.raises(NoteRefused, match="not signed with this key"):
         notes.checkpoint_of(notes.parse(signed(WATCHER)), LOG.verifier)
