@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, experiments, gate, noise, serve, signals
+from benchmarks import close, error, evidence, experiments, gate, noise, serve, signals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -22,6 +22,7 @@ def main() -> None:
         "gate": gate.run,
         "serve": serve.run,
         "signals": signals.run,
+        "evidence": evidence.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 import adjust.api
 import adjust.bundles_api
 import audit.api
+import audit.evidence_api
 import audit.findings_api
 import audit.report_api
 import audit.subscriptions_api
@@ -175,6 +176,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(audit.findings_api.router(services.findings, authorise))
     app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
     app.include_router(audit.report_api.router(services.reports, declaration, authorise))
+    app.include_router(audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )

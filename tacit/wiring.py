@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.notary import Notary
 from audit.ports import Corrections, NoCorrections
 from audit.reporting import Reports
 from audit.service import Findings
@@ -51,12 +52,14 @@ from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
+from tacit.core.evidence_terms import AnchorTerms
 from tacit.core.rootkey import RootKey
 from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
+    from audit.anchors import Anchors
     from audit.deliveries import Notifier
     from audit.scan import Scanner
     from audit.schedule import Schedule
@@ -78,6 +81,7 @@ class WebServices:
     exports: Exports
     retention: Retention
     evidence: EvidenceTable
+    notary: Notary
     door: Door
     staging: Staging
     deciders: Deciders
@@ -133,6 +137,7 @@ class SanitiserServices:
     retention: Retention
     retention_late: Callable[[str, list[str]], None]
     evidence: EvidenceLog
+    anchors: Anchors
     claims: Claims
     clock: Clock
 
@@ -183,6 +188,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
         evidence=evidence,
+        notary=Notary(evidence, root.signing_key(), declaration.evidence, clock),
         door=intake.door,
         staging=intake.staging,
         deciders=Deciders(bundles, list(declaration.sites)),
@@ -236,6 +242,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     bundles = BundleStore(released, root)
     audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
     scanner = Scanner(releases, audits, evidence, clock, corrections())
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -266,9 +273,18 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         retention=Retention(intake.engine, declaration, clock),
         retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
+        anchors=_anchors(settings, declaration, notary, claims, clock),
         claims=claims,
         clock=clock,
     )
+
+
+def _anchors(settings: Settings, declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
+    from audit.anchors import Anchors, ways
+
+    terms = declaration.evidence.anchor or AnchorTerms()
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else ""
+    return Anchors(notary, ways(terms, user=settings.smtp_user, password=password), claims, clock, every_ms=terms.every_ms)
 
 
 def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:

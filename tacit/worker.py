@@ -95,6 +95,7 @@ class Worker:
         # beside the loop: a receiver that hangs must not keep a window from closing
         threading.Thread(target=self._services.deliveries.run, args=(stop,), daemon=True, name="webhooks").start()
         threading.Thread(target=self._services.notifier.run, args=(stop,), daemon=True, name="notifications").start()
+        threading.Thread(target=self._services.anchors.run, args=(stop,), daemon=True, name="anchors").start()
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             self.once()
             stop.wait(TICK_SECONDS)
@@ -102,7 +103,8 @@ class Worker:
         log.info("worker.stopped")
 
     def deliver(self) -> int:
-        """Send what webhooks and mail are owed now; how many messages arrived. For a worker that runs once."""
+        """Anchor what is due and send what webhooks and mail are owed now; how many messages arrived. For a worker that runs once."""
+        self._services.anchors.once()
         return self._services.deliveries.once().delivered + self._services.notifier.once()
 
     def _end(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps

@@ -36,7 +36,8 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-from tacit.core.schema import AuditConfig, BinsConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
+from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms, MailTerms
+from tacit.core.schema import AuditConfig, BinsConfig, EvidenceConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
@@ -74,7 +75,7 @@ def parse(text: str, *, source: str = "") -> Declaration:
     faults = [fault for name, site in config.sites.items() for fault in _cross_checks(name, site)]
     if faults:
         raise ConfigurationInvalid(faults, source=source)
-    return Declaration({name: _site(name, site) for name, site in config.sites.items()})
+    return Declaration({name: _site(name, site) for name, site in config.sites.items()}, _evidence(config.evidence))
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -188,6 +189,16 @@ def _audit_terms(config: AuditConfig) -> AuditTerms:
         due_breach_ms=config.due.breach,
         due_attention_ms=config.due.attention,
     )
+
+
+def _evidence(config: EvidenceConfig) -> EvidenceTerms:
+    anchor = None
+    if config.anchor:
+        given = config.anchor.mail
+        mail = MailTerms(tuple(given.to), given.sender, given.host, given.port, given.tls) if given else None
+        folder = Path(config.anchor.folder) if config.anchor.folder else None
+        anchor = AnchorTerms(config.anchor.every, folder, mail, config.anchor.webhook)
+    return EvidenceTerms(config.origin, config.public, tuple(config.witnesses), anchor)
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tacit.core.clock import iso
 from tacit.core.evidence import canonical
+from tacit.core.evidence_terms import EvidenceTerms
 
 OTHER = "other"
 """The cell of every value outside a declared domain."""
@@ -385,9 +386,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All sites of an installation."""
+    """All sites of an installation, and the terms of its evidence log."""
 
     sites: Mapping[str, Site]
+    evidence: EvidenceTerms = field(default_factory=EvidenceTerms)
 
 
 REWARD = Dimension("reward", ("0", "1"), closed=True)

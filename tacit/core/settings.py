@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     root_key: SecretStr | None = Field(default=None, description="Root key, 64 hexadecimal digits; a 0600 file in `data` when unset.")
     custody: Path | None = Field(default=None, description="Directory of epoch and window keys; memory-backed (/dev/shm) by default.")
 
+    smtp_user: str = Field(default="", description="Who logs in at the mail server that anchors go through; nobody when empty.")
+    smtp_password: SecretStr | None = Field(default=None, description="The password for it.")
+
     @property
     def intake_location(self) -> str:
         """The intake vault's URL."""
