@@ -21,13 +21,18 @@ from adjust.experiments import lift
 from adjust.recent import recent
 from adjust.store import BundleStore
 from privacy.releases import ReleaseStore
-from tacit.core.access import READERS, SENDERS, Caller, Role
+from tacit.core.access import PUBLIC, READERS, SENDERS, Caller, Role
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
 from tacit.core.rootkey import RootKey
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
+
+_BUNDLE: dict[int | str, Any] = {
+    200: {"description": "A flattened JWS", "content": {"application/jose+json": {"schema": {"type": "object"}}}},
+    304: {"description": "It is the one that `If-None-Match` names"},
+}
 
 MAX_AGE_SECONDS = 5
 """How long a cache may answer with a bundle without asking; the shortest window is longer."""
@@ -120,7 +125,7 @@ def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaratio
     api = APIRouter(tags=["adjust"])
     keys = jwks(root)
 
-    @api.get("/v1/bundles/{site}")
+    @api.get("/v1/bundles/{site}", openapi_extra=PUBLIC, response_class=Response, responses=_BUNDLE)
     def read_bundle(request: Request, site: str) -> Response:
         """The newest signed bundle, a flattened JWS. No key is needed."""
         if site not in declaration.sites:
@@ -139,7 +144,7 @@ def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaratio
             return Response(status_code=304, headers=headers)
         return Response(jws, media_type="application/jose+json", headers=headers)
 
-    @api.get("/.well-known/jwks.json")
+    @api.get("/.well-known/jwks.json", openapi_extra=PUBLIC)
     def read_keys() -> dict[str, Any]:
         """The public key that bundles and receipts are checked with."""
         return keys

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
 
@@ -27,6 +28,9 @@ class Role(StrEnum):
 SENDERS = frozenset({Role.WRITE, Role.APP, Role.ADMIN})
 CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
 READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
+
+PUBLIC: dict[str, Any] = {"security": []}
+"""`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
 
 keys = Table(
     "api_keys",
