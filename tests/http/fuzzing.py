@@ -26,19 +26,19 @@ _NAMED = ("query.measure", "query.audit", "path.site", "path.policy", "path.name
 
 @contextmanager
 def running(place: Path, *, on_postgres: bool) -> Iterator[House]:
-    """A service with people, releases, a bundle, a plan, a scan and a webhook."""
+    """A service with people, releases, a bundle, a plan and a webhook; without Postgres also with a scan."""
     if on_postgres:
         with postgres.server() as url:
             intake, released = postgres.two_roles(url)
-            with _running(build(place, intake_url=intake, released_url=released)) as house:
+            with _running(build(place, intake_url=intake, released_url=released), "close") as house:
                 yield house
     else:
-        with _running(build(place)) as house:
+        with _running(build(place), "close", "scan") as house:
             yield house
 
 
 @contextmanager
-def _running(house: House) -> Iterator[House]:
+def _running(house: House, *commands: str) -> Iterator[House]:
     house.start(sanitiser=False)
     try:
         for i in range(8):
@@ -46,7 +46,7 @@ def _running(house: House) -> Iterator[House]:
             house.send(event(f"page-{i}", "page", f"reader-{i}", category="news"), trial(f"trial-{i}", f"reader-{i}", "larger", i % 2))
         hook = {"url": "https://crm.example/hook", "events": ["consent.granted"]}
         assert house.client("officer").put("/v1/webhooks/crm", json=hook).status_code == 200
-        for command in ("close", "scan"):
+        for command in commands:
             done = house.tacit(command, "--site", "newsroom")
             assert done.returncode == 0, done.stderr
         yield house
