@@ -253,16 +253,16 @@ def estimates(
     data: DataOption = None,
 ) -> None:
     """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
-    from privacy.api import milliseconds
     from privacy.reading import Reading, lines, read
     from privacy.releases import ReleaseStore
+    from tacit.core.queries import milliseconds
     from tacit.tables import show
 
     _, declaration = opened(config, data)
     known(declaration, site)
     found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
     with _released(config, data, site) as engine:
-        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        wanted = Reading(milliseconds(since), milliseconds(until, "to"), tuple(quantile or ()))
         answer = read(ReleaseStore(engine), found, wanted, beside=other)
     if form is Format.JSON:
         show([answer], form, single=True)
