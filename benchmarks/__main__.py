@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve, signals
+from benchmarks import close, decide, error, noise, serve, signals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -19,6 +19,7 @@ def main() -> None:
         "noise": noise.run,
         "error": error.run,
         "serve": serve.run,
+        "decide": decide.run,
         "signals": signals.run,
         "peers": comparison.run,
     }

@@ -298,7 +298,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+            "policies": {p.name: p.settings for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

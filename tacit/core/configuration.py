@@ -22,7 +22,6 @@ from tacit.core.declaration import (
     Keys,
     Kind,
     Measure,
-    Policy,
     PrivacyTerms,
     RetentionTerms,
     Site,
@@ -32,6 +31,7 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
+from tacit.core.policies import policy_faults, policy_from, remedy_of, site_faults
 from tacit.core.schema import BinsConfig, FileConfig, MeasureConfig, SiteConfig
 
 REMEDIES = {
@@ -112,6 +112,9 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
             faults.append({"path": f"{at}.measures.{measure_name}.event", "detail": f"{measure.event!r} is Tacit's own", "remedy": remedy})
+    found = [(f"{at}.policies.{policy}", fault) for policy, one in site.policies.items() for fault in policy_faults(one, site)]
+    for base, fault in [*found, *((at, fault) for fault in site_faults(site))]:
+        faults.append({"path": f"{base}.{fault.path}", "detail": fault.detail, "remedy": remedy_of(fault)})
     if faults:
         return faults
     expanded = _site(name, site)
@@ -137,23 +140,7 @@ def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimensio
 
 def _site(name: str, config: SiteConfig) -> Site:
     measures = [_measure(name, measure, one) for measure, one in config.measures.items()]
-    policies = {
-        policy: Policy(
-            name=policy,
-            zone=one.zone,
-            purpose=one.purpose,
-            arms=one.arms,
-            context=_dimensions(one.context),
-            reward_event=one.reward.event,
-            reward_within_ms=one.reward.within,
-            learner=one.learner,
-            explore=one.explore,
-            holdout=one.holdout,
-            share=one.share,
-            trigger=one.trigger,
-        )
-        for policy, one in config.policies.items()
-    }
+    policies = {policy: policy_from(policy, one, config.holdouts) for policy, one in config.policies.items()}
     audits = {
         audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share) for audit, one in config.audits.items()
     }
