@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 import adjust.api
 import adjust.bundles_api
+import adjust.policies_api
 import audit.api
 import consent.api
 import consent.officers_api
@@ -163,6 +164,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
+    app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)

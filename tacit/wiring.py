@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.current import Deciders
+from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.store import AuditStore
@@ -69,6 +70,7 @@ class WebServices:
     door: Door
     staging: Staging
     deciders: Deciders
+    policies: PolicyBook
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
@@ -144,6 +146,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     plans = PlanStore(released)
     audits = AuditStore(released)
     evidence = EvidenceTable(released, clock)
+    policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -164,7 +167,8 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         evidence=evidence,
         door=intake.door,
         staging=intake.staging,
-        deciders=Deciders(bundles, list(declaration.sites)),
+        deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
+        policies=policies,
         bundles=bundles,
         releases=releases,
         budget=budget,
@@ -218,7 +222,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
+        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, PolicyBook(released, evidence, clock)),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),

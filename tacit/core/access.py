@@ -15,18 +15,22 @@ from tacit.core.ids import new_id
 
 
 class Role(StrEnum):
-    """`write` may send events and ask for decisions; `app` also handles consent; officers and auditors read; `admin` may do everything."""
+    """`write` may send events and ask for decisions; `app` also handles consent; officers and auditors read; `manager` reads too, and
+    changes policies; `admin` may do everything."""
 
     WRITE = "write"
     APP = "app"
     OFFICER = "officer"
     AUDITOR = "auditor"
+    MANAGER = "manager"
     ADMIN = "admin"
 
 
 SENDERS = frozenset({Role.WRITE, Role.APP, Role.ADMIN})
 CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
-READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
+READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
+POLICY_WRITERS = frozenset({Role.MANAGER, Role.ADMIN})
+POLICY_STOPPERS = frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN})
 
 keys = Table(
     "api_keys",

@@ -112,12 +112,14 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
             faults.append({"path": f"{at}.measures.{measure_name}.event", "detail": f"{measure.event!r} is Tacit's own", "remedy": remedy})
-    found = [(f"{at}.policies.{policy}", fault) for policy, one in site.policies.items() for fault in policy_faults(one, site)]
-    for base, fault in [*found, *((at, fault) for fault in site_faults(site))]:
-        faults.append({"path": f"{base}.{fault.path}", "detail": fault.detail, "remedy": remedy_of(fault)})
     if faults:
         return faults
     expanded = _site(name, site)
+    found = [
+        (f"{at}.policies.{policy}", fault) for policy, one in expanded.policies.items() for fault in policy_faults(one, expanded.measures)
+    ]
+    for base, fault in [*found, *((at, fault) for fault in site_faults(expanded.policies))]:
+        faults.append({"path": f"{base}.{fault.path}", "detail": fault.detail, "remedy": remedy_of(fault)})
     for one in expanded.measures:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
