@@ -59,3 +59,11 @@ class PolicyState(Conflict):
     type = "policy-state"
     title = "Not possible in this state"
     default_next_step = "GET /v1/policies/{name} has every version with its state."
+
+
+class Unfair(Problem):
+    """Limits on differences that no allocation keeps."""
+
+    type = "limits-conflict"
+    title = "The limits cannot be kept together"
+    default_next_step = "Widen a limit or a cap, or pause the policy."

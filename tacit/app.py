@@ -24,6 +24,7 @@ import adjust.api
 import adjust.bundles_api
 import adjust.policies_api
 import audit.api
+import audit.report_api
 import consent.api
 import consent.officers_api
 import consent.signals_api
@@ -166,6 +167,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
     app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.report_api.router(services.reports, declaration, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )

@@ -15,12 +15,10 @@ import typer
 from adjust.policies import PolicyBook
 from adjust.policies_api import detail, summary
 from audit.log import Log
-from tacit import installation
-from tacit.core import configuration, logs
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.declaration import Site
-from tacit.core.errors import UnknownSite
+from tacit.options import ConfigOption, DataOption, SiteOption, opened
 from tacit.tables import show
 
 
@@ -34,9 +32,6 @@ class ListFormat(StrEnum):
 
 policies_app = typer.Typer(no_args_is_help=True, help="Policies: what runs, who changed it, and stopping or approving it.")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 FormatOption = Annotated[ListFormat, typer.Option("--format", help="json, csv or table.")]
 NameArgument = Annotated[str, typer.Argument(help="The policy's name.")]
 NoteOption = Annotated[str, typer.Option("--note", help="Why; kept in the history and the evidence log.")]
@@ -116,13 +111,7 @@ def _actor() -> str:
 
 @contextmanager
 def _book(site: str, config: Path | None, data: Path | None) -> Iterator[tuple[PolicyBook, Site]]:
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    logs.allow_declared(declaration)
-    installation.require(settings)
-    installation.prepare(settings)
-    if site not in declaration.sites:
-        raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
+    settings, declaration = opened(config, data, site=site)
     engine, clock = connect(settings.released_location), SystemClock()
     try:
         book = PolicyBook(engine, Log(engine, clock), clock)

@@ -19,6 +19,7 @@ from adjust.current import Deciders
 from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.reporting import Reports
 from audit.store import AuditStore
 from consent import outbox
 from consent.exports import Exports
@@ -76,6 +77,7 @@ class WebServices:
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -174,6 +176,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,
