@@ -23,6 +23,7 @@ from starlette.routing import Match
 
 import adjust.api
 import adjust.bundles_api
+import adjust.policies_api
 import audit.api
 import audit.evidence_api
 import audit.findings_api
@@ -177,6 +178,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
+    app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(audit.findings_api.router(services.findings, authorise))
     app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, notices_cli, officers_cli, report_cli
+from tacit import evidence_cli, findings_cli, installation, notices_cli, officers_cli, policies_cli, report_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -34,6 +34,7 @@ app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
 findings_cli.register(app)
 notices_cli.register(app)
+policies_cli.register(app)
 report_cli.register(app)
 evidence_cli.register(app)
 

@@ -132,10 +132,10 @@ class Worker:
                 log.warning("release.held", site=site.name, measure=release.measure.name)
 
     def _learn(self, site: Site, done: Done) -> None:
-        """Publish a bundle when there is none yet or something was released since; the slot is the end of the newest closed window."""
+        """Publish a bundle when there is none yet or something was released or ordered since; the slot is the last closed window's end."""
         services = self._services
         slot = services.releases.last_closed(site.name) or 0
-        job = f"learn:{site.name}:{services.declaration_hash}"
+        job = f"learn:{site.name}:{services.declaration_hash}:{services.engine.revision(site)}"
         if services.claims.is_done(job, slot) or services.releases.unchecked(site.name):
             return  # learnt already, or somebody is still checking what there is to learn from
         if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):

@@ -36,6 +36,8 @@ RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
 
 PUBLIC: dict[str, Any] = {"security": []}
 """`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
+POLICY_WRITERS = frozenset({Role.MANAGER, Role.ADMIN})
+POLICY_STOPPERS = frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN})
 
 keys = Table(
     "api_keys",
