@@ -1,6 +1,7 @@
 """Imports every room's tables, so that the two metadata objects are complete."""
 
 import adjust.tables
+import audit.evidence_tables
 import audit.officer_tables
 import audit.tables
 import consent.officer_tables
