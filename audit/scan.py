@@ -33,6 +33,7 @@ from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.ids import new_id
 
 EXIT_FINE, EXIT_BREACH = 0, 3
+ATTEMPTS = 3
 
 Settle = Callable[[Connection], bool]
 
@@ -125,14 +126,18 @@ class Scanner:
             later = [r for r in usable if r.window.start_ms >= from_ms]
             return infer(summed(measure, later), audit.limit) if later else None
 
-        try:
-            return self._store_all(scan, audit, inference, since, settle)
-        except IntegrityError:
-            # Another process finished this slot between our look and our write; its result is the slot's result.
-            done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
-            if done is None:
-                raise
-            return ScanResult(done)
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._store_all(scan, audit, inference, since, settle)
+            except IntegrityError:
+                # Another process finished this slot between our look and our write: its result is the slot's result. Or a scan beside ours
+                # opened the same finding: at the next attempt it is there and is brought up to date.
+                done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
+                if done is not None:
+                    return ScanResult(done)
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     def overdue(self, site: Site) -> list[str]:
         """Put on record and tell which findings of a site are past their due date; their ids."""

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, Text, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from tacit.core.db import released_metadata
 from tacit.core.errors import Conflict
@@ -48,10 +49,13 @@ def earlier(connection: Connection, caller: str, key: str, request: Any) -> dict
 
 
 def keep(connection: Connection, caller: str, key: str, request: Any, answer: dict[str, Any], *, now_ms: int) -> None:
-    """Keep an answer for a week. Raises `IntegrityError` if the same request is being handled at the same time; send it again."""
+    """Keep an answer for a week. Raises `KeyReused` if another request with this key was faster; the caller's transaction ends with it."""
     connection.execute(delete(answers).where(answers.c.at_ms < now_ms - KEPT_MS))
     values = {"request": _hash(request), "answer": canonical(answer).decode(), "at_ms": now_ms}
-    connection.execute(insert(answers).values(caller=caller, key=key, **values))
+    try:
+        connection.execute(insert(answers).values(caller=caller, key=key, **values))
+    except IntegrityError:
+        raise KeyReused from None
 
 
 def _hash(request: Any) -> str:

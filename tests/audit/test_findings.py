@@ -382,14 +382,20 @@ def test_a_finding_past_its_due_date_is_put_on_record_once_for_each_date(office:
     assert office.history(finding).count("overdue") == 2
 
 
-def test_on_postgres_two_people_at_once_take_their_steps_one_after_the_other(tmp_path: Path) -> None:
+def test_on_postgres_scans_and_people_at_once_take_their_steps_one_after_the_other(tmp_path: Path) -> None:
     with server(tmp_path / "postgres") as url:
         inside = empty_database(url, "desk")
         engine = connect(inside)
         migrations.upgrade(engine, "released")
         engine.dispose()
         office = Office(url=inside)
-        finding = office.found()
+        office.publish(SKEWED)
+        with ThreadPoolExecutor(4) as pool:
+            results = [one for found in pool.map(lambda _: office.scanner.scan(office.site), range(4)) for one in found]
+        opened, _ = office.store.findings("newsroom")
+        assert len({r.scan.id for r in results}) == 4
+        assert sorted(i for r in results for i in r.opened) == sorted(f.id for f in opened), "each finding was opened by one of them"
+        finding = next(f.id for f in opened if f.subject == SUBJECT)
         office.desk.correct(office.asks(), finding, Pause())
         office.publish(FAIR)
         office.scan()

@@ -13,6 +13,8 @@ KEEP = {APP, ADMIN}
 SEND = {WRITE, APP, ADMIN}
 READ = {OFFICER, AUDITOR, MANAGER, ADMIN}
 DECIDE = {OFFICER, ADMIN}
+STEER = {MANAGER, ADMIN}
+EVERYBODY = set(Role)
 
 MAY: dict[str, set[Role] | None] = {
     "GET /healthz": PUBLIC,
@@ -25,6 +27,13 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/consents/query": KEEP,
     "POST /v1/consents/withdraw": KEEP,
     "POST /v1/consents/history": KEEP,
+    "POST /v1/consents/explain": KEEP,
+    "POST /v1/consents/simulate": KEEP,
+    "GET /v1/notices": EVERYBODY,
+    "GET /v1/notices/{notice}": EVERYBODY,
+    "PUT /v1/notices/{notice}": DECIDE,
+    "POST /v1/notices/{notice}/served": KEEP,
+    "GET /v1/rules": EVERYBODY,
     "POST /v1/signals/decode": KEEP | READ,
     "GET /v1/consents/export": DECIDE,
     "GET /v1/consents/rates": READ,
@@ -49,6 +58,22 @@ MAY: dict[str, set[Role] | None] = {
     "GET /v1/plan": READ,
     "GET /v1/audits": READ,
     "GET /v1/audits/{scan}/report": READ,
+    "GET /v1/evidence/key": PUBLIC,
+    "POST /v1/evidence/witness": PUBLIC,
+    "GET /v1/evidence/checkpoint": READ | {APP},
+    "GET /v1/evidence/proof": READ | {APP},
+    "GET /v1/evidence/consistency": READ | {APP},
+    "GET /v1/evidence/tile/{path}": READ | {APP},
+    "GET /v1/evidence/entries": READ,
+    "GET /v1/policies": READ,
+    "GET /v1/policies/{policy}": READ,
+    "PUT /v1/policies/{policy}": STEER,
+    "POST /v1/policies/{policy}/approve": STEER,
+    "POST /v1/policies/{policy}/rollback": STEER,
+    "POST /v1/policies/{policy}/pause": STEER | {OFFICER},
+    "POST /v1/policies/{policy}/resume": STEER,
+    "POST /v1/policies/{policy}/archive": STEER,
+    "POST /v1/policies/{policy}/kill": STEER | {OFFICER},
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -77,13 +102,25 @@ MAY: dict[str, set[Role] | None] = {
 UNSEEN = {"POST /ofrep/v1/evaluate/flags", "POST /ofrep/v1/evaluate/flags/{key}"}
 """Paths that the OpenAPI document need not have; pages are not in it either."""
 STREAMS = {"GET /v1/bundles/{site}/events"}
-FILLED = {"site": "newsroom", "policy": "headline", "name": "nobody", "id": "finding_nobody", "scan": "scan_nobody", "key": "headline"}
+FILLED = {
+    "site": "newsroom",
+    "policy": "headline",
+    "name": "nobody",
+    "id": "finding_nobody",
+    "scan": "scan_nobody",
+    "notice": "nobody",
+    "path": "0/000.p/1",
+    "key": "headline",
+}
+
+NEEDED = {"/v1/estimates": {"measure": "pages"}, "/v1/evidence/proof": {"index": "0"}, "/v1/evidence/consistency": {"from": "0"}}
+"""What a path cannot do without in its query."""
 
 
 def ask(client: httpx.Client, line: str) -> int:
     method, path = line.split(" ")
     url, body = path.format(**FILLED), {"json": {}} if method in ("POST", "PUT") else {}
-    params = {"site": "newsroom"} | ({"measure": "pages"} if path == "/v1/estimates" else {})
+    params = {"site": "newsroom"} | NEEDED.get(path, {})
     return client.request(method, url, params=params, **body).status_code
 
 
