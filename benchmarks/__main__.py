@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, evidence, experiments, noise, serve, signals
+from benchmarks import close, error, evidence, experiments, gate, noise, serve, signals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -19,6 +19,7 @@ def main() -> None:
         "noise": noise.run,
         "error": error.run,
         "experiments": experiments.run,
+        "gate": gate.run,
         "serve": serve.run,
         "signals": signals.run,
         "evidence": evidence.run,
