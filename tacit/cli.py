@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, notices_cli, officers_cli, report_cli
+from tacit import evidence_cli, findings_cli, installation, notices_cli, officers_cli, policies_cli, report_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -32,10 +32,11 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
-evidence_cli.register(app)
 findings_cli.register(app)
 notices_cli.register(app)
+policies_cli.register(app)
 report_cli.register(app)
+evidence_cli.register(app)
 
 
 class Format(StrEnum):
@@ -253,16 +254,16 @@ def estimates(
     data: DataOption = None,
 ) -> None:
     """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
-    from privacy.api import milliseconds
     from privacy.reading import Reading, lines, read
     from privacy.releases import ReleaseStore
+    from tacit.core.queries import milliseconds
     from tacit.tables import show
 
     _, declaration = opened(config, data)
     known(declaration, site)
     found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
     with _released(config, data, site) as engine:
-        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        wanted = Reading(milliseconds(since), milliseconds(until, "to"), tuple(quantile or ()))
         answer = read(ReleaseStore(engine), found, wanted, beside=other)
     if form is Format.JSON:
         show([answer], form, single=True)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.current import Deciders
+from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.notary import Notary
@@ -85,6 +86,7 @@ class WebServices:
     door: Door
     staging: Staging
     deciders: Deciders
+    policies: PolicyBook
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
@@ -167,6 +169,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     plans = PlanStore(released)
     audits = AuditStore(released)
     evidence = EvidenceTable(released, clock)
+    policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -191,7 +194,8 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         notary=Notary(evidence, root.signing_key(), declaration.evidence, clock),
         door=intake.door,
         staging=intake.staging,
-        deciders=Deciders(bundles, list(declaration.sites)),
+        deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
+        policies=policies,
         bundles=bundles,
         releases=releases,
         budget=budget,
@@ -240,9 +244,9 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
-    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
     audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
     scanner = Scanner(releases, audits, evidence, clock, corrections())
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -263,10 +267,10 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
         scanner=scanner,
         schedule=Schedule(claims, scanner, releases, audits, clock),
         notifier=Notifier(released, root, MailSettings(), clock),
+        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, PolicyBook(released, evidence, clock)),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
@@ -309,7 +313,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+            "policies": {p.name: p.settings for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

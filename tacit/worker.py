@@ -94,8 +94,8 @@ class Worker:
         log.info("worker.started")
         # beside the loop: a receiver that hangs must not keep a window from closing
         threading.Thread(target=self._services.deliveries.run, args=(stop,), daemon=True, name="webhooks").start()
-        threading.Thread(target=self._services.anchors.run, args=(stop,), daemon=True, name="anchors").start()
         threading.Thread(target=self._services.notifier.run, args=(stop,), daemon=True, name="notifications").start()
+        threading.Thread(target=self._services.anchors.run, args=(stop,), daemon=True, name="anchors").start()
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             self.once()
             stop.wait(TICK_SECONDS)
@@ -132,10 +132,10 @@ class Worker:
                 log.warning("release.held", site=site.name, measure=release.measure.name)
 
     def _learn(self, site: Site, done: Done) -> None:
-        """Publish a bundle when there is none yet or something was released since; the slot is the end of the newest closed window."""
+        """Publish a bundle when there is none yet or something was released or ordered since; the slot is the last closed window's end."""
         services = self._services
         slot = services.releases.last_closed(site.name) or 0
-        job = f"learn:{site.name}:{services.declaration_hash}"
+        job = f"learn:{site.name}:{services.declaration_hash}:{services.engine.revision(site)}"
         if services.claims.is_done(job, slot) or services.releases.unchecked(site.name):
             return  # learnt already, or somebody is still checking what there is to learn from
         if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):

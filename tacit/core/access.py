@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
 
@@ -32,6 +33,11 @@ CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
 READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
 RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
 """Who decides on findings, signs them and says who is told."""
+
+PUBLIC: dict[str, Any] = {"security": []}
+"""`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
+POLICY_WRITERS = frozenset({Role.MANAGER, Role.ADMIN})
+POLICY_STOPPERS = frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN})
 
 keys = Table(
     "api_keys",

@@ -26,7 +26,6 @@ from tacit.core.declaration import (
     Kind,
     Measure,
     Necessity,
-    Policy,
     PrivacyTerms,
     RetentionTerms,
     Site,
@@ -37,6 +36,7 @@ from tacit.core.declaration import (
 )
 from tacit.core.errors import ConfigurationInvalid
 from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms
+from tacit.core.policies import policy_faults, policy_from, remedy_of, site_faults
 from tacit.core.schema import AuditConfig, BinsConfig, EvidenceConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
 
 REMEDIES = {
@@ -120,6 +120,11 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
     if faults:
         return faults
     expanded = _site(name, site)
+    found = [
+        (f"{at}.policies.{policy}", fault) for policy, one in expanded.policies.items() for fault in policy_faults(one, expanded.measures)
+    ]
+    for base, fault in [*found, *((at, fault) for fault in site_faults(expanded.policies))]:
+        faults.append({"path": f"{base}.{fault.path}", "detail": fault.detail, "remedy": remedy_of(fault)})
     for one in expanded.measures:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
@@ -142,23 +147,7 @@ def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimensio
 
 def _site(name: str, config: SiteConfig) -> Site:
     measures = [_measure(name, measure, one) for measure, one in config.measures.items()]
-    policies = {
-        policy: Policy(
-            name=policy,
-            zone=one.zone,
-            purpose=one.purpose,
-            arms=one.arms,
-            context=_dimensions(one.context),
-            reward_event=one.reward.event,
-            reward_within_ms=one.reward.within,
-            learner=one.learner,
-            explore=one.explore,
-            holdout=one.holdout,
-            share=one.share,
-            trigger=one.trigger,
-        )
-        for policy, one in config.policies.items()
-    }
+    policies = {policy: policy_from(policy, one, config.holdouts) for policy, one in config.policies.items()}
     audits = {
         audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share, _audit_terms(one))
         for audit, one in config.audits.items()

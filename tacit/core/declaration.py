@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -236,6 +236,41 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A part `[low, high)` of a numbered line of people: policies with parts that do not overlap never share a person."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """People kept out of every policy of a site."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a policy runs: from `start_ms` on, and before `stop_ms`; None is open."""
+
+    start_ms: int | None = None
+    stop_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A measure of the site that must stay above or below a value while the policy runs; of one cell where it names one."""
+
+    measure: str
+    cell: Mapping[str, str] | None = None
+    least: float | None = None
+    most: float | None = None
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which variants a zone may show, what is learned about them and how much may be risked for it."""
@@ -252,16 +287,38 @@ class Policy:
     holdout: float
     share: Decimal
     trigger: Mapping[str, Any] | None = None
+    targeting: Mapping[str, Any] | None = None
+    rollout: float = 1.0
+    namespace: Namespace | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    """Those of the whole site."""
+    schedule: Schedule | None = None
+    max_step: float | None = None
+    """The most that a cell's weights move in one update, as total variation distance."""
+    guardrails: tuple[Guardrail, ...] = ()
+    approval: bool = False
+    """Whether what stands in the file waits for somebody's approval."""
 
     @property
     def default_arm(self) -> str:
         """The first arm: what the holdout sees and what is shown when nothing is known."""
         return next(iter(self.arms))
 
+    @property
+    def held_out(self) -> float:
+        """Part of the people that see the default arm as a measure of comparison: the policy's holdout and the site's together."""
+        return 1 - (1 - self.holdout) * math.prod(1 - one.share for one in self.holdouts) if self.holdouts else self.holdout
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that the engine acts on, as JSON."""
+        found = asdict(replace(self, context=()))
+        return found | {"context": {d.name: list(d.values) for d in self.context}, "share": str(self.share.normalize())}
+
     @cached_property
     def arm_dimension(self) -> Dimension:
         """The arms, and `holdout` after them where the policy has one."""
-        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
+        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout or self.holdouts else tuple(self.arms), closed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from tacit.core.declaration import BLOCK, FAIRNESS_AUDIT, HOLDOUT, MEASUREMENT, OTHER, PERSONALISATION
 
@@ -236,6 +236,46 @@ class RewardConfig(_Strict):
     within: Duration = UNITS["h"] // 2
 
 
+class NamespaceConfig(_Strict):
+    name: Slug
+    low: float = Field(alias="from", ge=0, lt=1)
+    high: float = Field(alias="to", gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NamespaceConfig:
+        if self.low >= self.high:
+            raise ValueError("`from` must be below `to`")
+        return self
+
+
+class ScheduleConfig(_Strict):
+    """ISO 8601 with a zone, `2026-12-01T08:00:00+01:00`."""
+
+    start: AwareDatetime | None = None
+    stop: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScheduleConfig:
+        if self.start and self.stop and self.start >= self.stop:
+            raise ValueError("`start` must be before `stop`")
+        return self
+
+
+class GuardrailConfig(_Strict):
+    """Of one cell of a measure, or of all of them together."""
+
+    measure: Slug
+    cell: dict[Slug, str] | None = Field(default=None, min_length=1, max_length=6)
+    least: float | None = Field(default=None, alias="min", allow_inf_nan=False)
+    most: float | None = Field(default=None, alias="max", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> GuardrailConfig:
+        if (self.least is None) == (self.most is None):
+            raise ValueError("a guardrail has either `min` or `max`")
+        return self
+
+
 class PolicyConfig(_Strict):
     zone: Slug
     purpose: Purpose = PERSONALISATION
@@ -247,6 +287,13 @@ class PolicyConfig(_Strict):
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
+    targeting: dict[str, Any] | None = None
+    rollout: float = Field(default=1.0, ge=0, le=1)
+    namespace: NamespaceConfig | None = None
+    schedule: ScheduleConfig | None = None
+    max_step: float | None = Field(default=None, gt=0, le=1)
+    guardrails: list[GuardrailConfig] = Field(default_factory=list, max_length=20)
+    approval: Literal["required", "none"] = "none"
 
     @model_validator(mode="after")
     def _reserved(self) -> PolicyConfig:
@@ -303,6 +350,7 @@ class SiteConfig(_Strict):
     jurisdiction: JurisdictionConfig = JurisdictionConfig()
     measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
+    holdouts: dict[Slug, Annotated[float, Field(gt=0, le=0.5)]] = Field(default_factory=dict, max_length=10)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()

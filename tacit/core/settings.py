@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     released_url: str = Field(default="", description="SQLAlchemy URL of the released vault; a SQLite file in `data` when empty.")
     root_key: SecretStr | None = Field(default=None, description="Root key, 64 hexadecimal digits; a 0600 file in `data` when unset.")
     custody: Path | None = Field(default=None, description="Directory of epoch and window keys; memory-backed (/dev/shm) by default.")
+    kill: str = Field(default="", description="Policies that stand still in this process: `site/policy`, with commas between.")
+
+    def killed(self, site: str) -> frozenset[str]:
+        """The policies of a site that the environment has stopped."""
+        pairs = (one.strip().partition("/") for one in self.kill.split(","))
+        return frozenset(policy for named, _, policy in pairs if named == site and policy)
 
     @property
     def intake_location(self) -> str:

@@ -8,7 +8,7 @@ from alembic import op
 from tacit.migrations.append_only import protect
 
 revision = "released_0004"
-down_revision = "released_0006"
+down_revision = "released_0003"
 branch_labels = None
 depends_on = None
 
