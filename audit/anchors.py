@@ -6,23 +6,24 @@ a slot that was missed needs no catching up, since a newer checkpoint vouches fo
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 import httpx
 
-from audit.evidence_errors import ExportRefused
+from audit import mail
+from audit.evidence_errors import ExportRefused, NotMailed
 from audit.notary import Notary
 from audit.notes import Note
 from tacit.core import logs
 from tacit.core.claims import Claims
 from tacit.core.clock import Clock
-from tacit.core.evidence_terms import AnchorTerms, MailTerms
+from tacit.core.evidence_terms import AnchorTerms
 from tacit.core.rootkey import write_private
+from tacit.core.settings import MailSettings
 
 TIMEOUT_SECONDS = 10.0
 POLL_SECONDS = 5.0
@@ -34,13 +35,13 @@ logs.allow(["anchors", "checkpoint.anchored", "anchor.failed", "folder", "mail",
 _log = logs.Log("anchors")
 
 
-def ways(terms: AnchorTerms, *, user: str = "", password: str = "") -> dict[str, Way]:
-    """What is declared, by name. User and password are those of the mail server."""
+def ways(terms: AnchorTerms, server: MailSettings) -> dict[str, Way]:
+    """What is declared, by name; mail goes through the server of the settings."""
     found: dict[str, Way] = {}
     if (folder := terms.folder) is not None:
         found["folder"] = lambda note: to_folder(note, folder)
-    if (mail := terms.mail) is not None:
-        found["mail"] = lambda note: to_mail(note, mail, user=user, password=password)
+    if terms.mail:
+        found["mail"] = lambda note: to_mail(note, terms.mail, server)
     if (url := terms.webhook) is not None:
         found["webhook"] = lambda note: to_webhook(note, url)
     return found
@@ -95,27 +96,23 @@ def to_folder(note: Note, folder: Path) -> None:
         raise ExportRefused(f"{place} holds another checkpoint of this size", next_step="Somebody has rewritten the log, or that folder.")
 
 
-def to_mail(note: Note, terms: MailTerms, *, user: str = "", password: str = "") -> None:
-    """A mail with the checkpoint as its text, and as a file so that no mail program can change a character of it."""
+def to_mail(note: Note, to: Sequence[str], server: MailSettings) -> None:
+    """A mail with the checkpoint as its text, and as a file so that no mail program can change a character of it.
+
+    Raises `NotMailed` unless the server took it for everybody.
+    """
     checkpoint = note.checkpoint()
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP)
     message["Subject"] = f"Checkpoint of {checkpoint.origin} at {checkpoint.size} entries"
-    message["From"], message["To"] = terms.sender, ", ".join(terms.to)
+    message["From"], message["To"] = server.sender, ", ".join(to)
+    message["Auto-Submitted"] = "auto-generated"
     message.set_content(
         f"Keep this: the signed head of an evidence log. `tacit evidence verify --since` shows whether the log still agrees.\n\n{note}"
     )
     message.add_attachment(str(note).encode(), maintype="application", subtype="octet-stream", filename=f"{checkpoint.size}.checkpoint")
-    context = ssl.create_default_context()
-    with (
-        smtplib.SMTP_SSL(terms.host, terms.port, timeout=TIMEOUT_SECONDS, context=context)
-        if terms.tls == "tls"
-        else smtplib.SMTP(terms.host, terms.port, timeout=TIMEOUT_SECONDS)
-    ) as server:
-        if terms.tls == "starttls":
-            server.starttls(context=context)
-        if user:
-            server.login(user, password)
-        server.send_message(message)
+    outcome = mail.send(server, message)
+    if outcome != "sent":
+        raise NotMailed(f"the checkpoint was not mailed ({outcome})")
 
 
 def to_webhook(note: Note, url: str) -> None:

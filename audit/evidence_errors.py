@@ -40,6 +40,14 @@ class ExportRefused(Problem):
     title = "The folder is not a whole export"
 
 
+class NotMailed(Problem):
+    """The mail server did not take a checkpoint."""
+
+    type = "checkpoint-not-mailed"
+    title = "A checkpoint was not mailed"
+    default_next_step = "Check the settings that begin with TACIT_SMTP_; it is tried again."
+
+
 class NoSuchEntry(NotFound):
     """The log has no such entry, tree or tile."""
 

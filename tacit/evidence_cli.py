@@ -12,6 +12,7 @@ import typer
 from audit.evidence_errors import KeyRefused
 from tacit import installation
 from tacit.core import configuration, logs
+from tacit.options import ConfigOption, DataOption
 
 if TYPE_CHECKING:
     from audit.log import Log
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from audit.notes import Note, VerifierKey
 
 evidence_app = typer.Typer(no_args_is_help=True, help="The evidence log: export it, verify it, print its head and key.")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
 
 
 def register(app: typer.Typer) -> None:

@@ -277,18 +277,17 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         retention=Retention(intake.engine, declaration, clock),
         retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        anchors=_anchors(settings, declaration, notary, claims, clock),
+        anchors=_anchors(declaration, notary, claims, clock),
         claims=claims,
         clock=clock,
     )
 
 
-def _anchors(settings: Settings, declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
+def _anchors(declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
     from audit.anchors import Anchors, ways
 
     terms = declaration.evidence.anchor or AnchorTerms()
-    password = settings.smtp_password.get_secret_value() if settings.smtp_password else ""
-    return Anchors(notary, ways(terms, user=settings.smtp_user, password=password), claims, clock, every_ms=terms.every_ms)
+    return Anchors(notary, ways(terms, MailSettings()), claims, clock, every_ms=terms.every_ms)
 
 
 def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:

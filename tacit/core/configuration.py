@@ -35,7 +35,7 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms, MailTerms
+from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms
 from tacit.core.policies import policy_faults, policy_from, remedy_of, site_faults
 from tacit.core.schema import AuditConfig, BinsConfig, EvidenceConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
 
@@ -183,10 +183,8 @@ def _audit_terms(config: AuditConfig) -> AuditTerms:
 def _evidence(config: EvidenceConfig) -> EvidenceTerms:
     anchor = None
     if config.anchor:
-        given = config.anchor.mail
-        mail = MailTerms(tuple(given.to), given.sender, given.host, given.port, given.tls) if given else None
         folder = Path(config.anchor.folder) if config.anchor.folder else None
-        anchor = AnchorTerms(config.anchor.every, folder, mail, config.anchor.webhook)
+        anchor = AnchorTerms(config.anchor.every, folder, tuple(config.anchor.mail), config.anchor.webhook)
     return EvidenceTerms(config.origin, config.public, tuple(config.witnesses), anchor)
 
 

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-Tls = Literal["none", "starttls", "tls"]
-
-
-@dataclass(frozen=True, slots=True)
-class MailTerms:
-    """To whom checkpoints are mailed, and through which server."""
-
-    to: tuple[str, ...]
-    sender: str
-    host: str
-    port: int = 587
-    tls: Tls = "starttls"
 
 
 @dataclass(frozen=True, slots=True)
 class AnchorTerms:
-    """How often a checkpoint is put where we cannot take it back, and where."""
+    """How often a checkpoint is put where we cannot take it back, and where; `mail` are addresses."""
 
     every_ms: int = 86_400_000
     folder: Path | None = None
-    mail: MailTerms | None = None
+    mail: tuple[str, ...] = ()
     webhook: str | None = None
 
 

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from tacit.core.declaration import BLOCK, FAIRNESS_AUDIT, HOLDOUT, MEASUREMENT, OTHER, PERSONALISATION
-from tacit.core.evidence_terms import Tls
 
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -358,20 +357,12 @@ class SiteConfig(_Strict):
     bias_detection: NecessityConfig | None = None
 
 
-class MailConfig(_Strict):
-    to: list[Address] = Field(min_length=1, max_length=20)
-    sender: Address = Field(alias="from")
-    host: str = Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")
-    port: int = Field(default=587, ge=1, le=65535)
-    tls: Tls = "starttls"
-
-
 class AnchorConfig(_Strict):
     """Where checkpoints of the evidence log are put at least so often."""
 
     every: Duration = UNITS["d"]
     folder: str | None = None
-    mail: MailConfig | None = None
+    mail: list[Address] = Field(default_factory=list, max_length=20)
     webhook: Annotated[str, AfterValidator(_address_of_hook)] | None = None
 
     @model_validator(mode="after")

@@ -28,9 +28,6 @@ class Settings(BaseSettings):
         pairs = (one.strip().partition("/") for one in self.kill.split(","))
         return frozenset(policy for named, _, policy in pairs if named == site and policy)
 
-    smtp_user: str = Field(default="", description="Who logs in at the mail server that anchors go through; nobody when empty.")
-    smtp_password: SecretStr | None = Field(default=None, description="The password for it.")
-
     @property
     def intake_location(self) -> str:
         """The intake vault's URL."""

@@ -7,23 +7,25 @@ import socket
 from collections.abc import Iterator
 from email import policy
 from pathlib import Path
-from smtplib import SMTPAuthenticationError
 from typing import Any
 
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from pydantic import SecretStr
 
 from audit import notes
 from audit.anchors import WAIT_MS, Anchors, to_folder, to_mail, to_webhook, ways
-from audit.evidence_errors import EvidenceDamaged, ExportRefused
+from audit.evidence_errors import EvidenceDamaged, ExportRefused, NotMailed
 from tacit.core.claims import Claims
-from tacit.core.evidence_terms import AnchorTerms, MailTerms
+from tacit.core.evidence_terms import AnchorTerms
+from tacit.core.settings import MailSettings
 from tests.audit.evidence import Bench, bench
 from tests.consent.receiver import Receiver, receiving
 
 DAY = 86_400_000
+TO = ("auditor@example.org", "board@example.org")
 
 
 class Mailbox:
@@ -43,14 +45,14 @@ class Mailbox:
 
 
 @pytest.fixture
-def mail() -> Iterator[tuple[Mailbox, MailTerms]]:
+def mail() -> Iterator[tuple[Mailbox, MailSettings]]:
     box = Mailbox()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     controller = Controller(box, hostname="127.0.0.1", port=port, authenticator=box.login, auth_require_tls=False)
     controller.start()
-    yield box, MailTerms(("auditor@example.org", "board@example.org"), "tacit@example.org", "127.0.0.1", port, "none")
+    yield box, MailSettings(host="127.0.0.1", port=port, security="none", sender="tacit@example.org")
     controller.stop()
 
 
@@ -61,8 +63,10 @@ def made(tmp_path: Path) -> Bench:
     return found
 
 
-def anchors(made: Bench, terms: AnchorTerms, owner: str = "one") -> Anchors:
-    return Anchors(made.notary, ways(terms), Claims(made.engine, owner=owner), made.clock, every_ms=terms.every_ms)
+def anchors(made: Bench, terms: AnchorTerms, owner: str = "one", *, server: MailSettings | None = None) -> Anchors:
+    return Anchors(
+        made.notary, ways(terms, server or MailSettings()), Claims(made.engine, owner=owner), made.clock, every_ms=terms.every_ms
+    )
 
 
 def test_each_slot_puts_one_checkpoint_into_the_folder_whatever_the_number_of_workers(made: Bench, tmp_path: Path) -> None:
@@ -98,9 +102,9 @@ def test_a_folder_that_holds_another_checkpoint_of_that_size_is_a_fault(made: Be
         to_folder(other.notary.checkpoint(), tmp_path)
 
 
-def test_mail_brings_the_checkpoint_to_the_letter(made: Bench, mail: tuple[Mailbox, MailTerms]) -> None:
-    box, terms = mail
-    assert anchors(made, AnchorTerms(DAY, mail=terms)).once() == ["mail"]
+def test_mail_brings_the_checkpoint_to_the_letter(made: Bench, mail: tuple[Mailbox, MailSettings]) -> None:
+    box, server = mail
+    assert anchors(made, AnchorTerms(DAY, mail=TO), server=server).once() == ["mail"]
     (envelope,) = box.envelopes
     assert envelope.mail_from == "tacit@example.org"
     assert envelope.rcpt_tos == ["auditor@example.org", "board@example.org"]
@@ -112,12 +116,15 @@ def test_mail_brings_the_checkpoint_to_the_letter(made: Bench, mail: tuple[Mailb
     assert box.logins == []
 
 
-def test_mail_logs_in_where_a_login_is_set(made: Bench, mail: tuple[Mailbox, MailTerms]) -> None:
-    box, terms = mail
-    to_mail(made.notary.checkpoint(), terms, user="tacit", password="right")
+def test_mail_logs_in_where_a_login_is_set(made: Bench, mail: tuple[Mailbox, MailSettings]) -> None:
+    box, server = mail
+    login = {"user": "tacit", "password": SecretStr("right")}
+    to_mail(made.notary.checkpoint(), TO, server.model_copy(update=login))
     assert box.logins == [(b"tacit", b"right")]
-    with pytest.raises(SMTPAuthenticationError):
-        to_mail(made.notary.checkpoint(), terms, user="tacit", password="wrong")
+    with pytest.raises(NotMailed, match="no_login"):
+        to_mail(made.notary.checkpoint(), TO, server.model_copy(update=login | {"password": SecretStr("wrong")}))
+    with pytest.raises(NotMailed, match="no_mail_server"):
+        to_mail(made.notary.checkpoint(), TO, MailSettings())
     assert len(box.envelopes) == 1
 
 
