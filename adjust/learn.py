@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 
+from adjust.best import chances
 from adjust.cells import cell_keys
-from adjust.model import Beliefs, Floats, believe
+from adjust.model import Beliefs, Block, Floats, believe
 from adjust.observations import blocks
 from privacy.models import Release
 from tacit.core.declaration import Measure, Policy
-
-DRAWS = 1024
-"""Draws behind each probability of being best: its error is at most 1.6 %, far below what noise does."""
 
 SAMPLING = 0.2
 """Part of the sampling spread that is drawn with. A release's noise explores by itself, and few windows leave little time to be repaid.
@@ -31,8 +28,6 @@ OWN_EVIDENCE = 0.02
 
 NUMBERS_LIMIT = 20_000_000
 """Counts that are looked at in one fit; older windows are left out beyond it."""
-
-_CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ class Learned:
         return {"arms": by_arm, "cells": self.weights, "windows": self.windows}
 
 
-def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng: Generator) -> Learned:
+def learn(policy: Policy, measure: Measure, releases: Sequence[Release]) -> Learned:
     """The policy's weights after these releases (any order; unusable ones and other definitions are passed over)."""
     keys = cell_keys(measure.dimensions[:-2])
     arms = len(policy.arms)
@@ -71,11 +66,7 @@ def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng:
     if not evidence:
         even = [1 / arms] * arms
         return Learned(dict.fromkeys(keys, even), even, even, [None] * arms, [None] * arms, 0)
-    beliefs = believe(evidence, arms=arms)
-    if policy.learner == "fixed":
-        cells, general = np.full((len(keys), arms), 1 / arms), np.full(arms, 1 / arms)
-    else:
-        cells, general = _thompson(beliefs, policy.explore, rng)
+    beliefs, cells, general = allocate(policy.learner, evidence, arms=arms, explore=policy.explore)
     traffic = beliefs.exposures.sum(1)
     share = traffic / traffic.sum() if traffic.sum() > 0 else np.full(len(keys), 1 / len(keys))
     level = float(share @ beliefs.level)
@@ -89,28 +80,29 @@ def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, rng:
     )
 
 
-def _thompson(beliefs: Beliefs, explore: float, rng: Generator) -> tuple[Floats, Floats]:
+def allocate(learner: str, evidence: Sequence[Block], *, arms: int, explore: float) -> tuple[Beliefs, Floats, Floats]:
+    """Beliefs, the weights of each cell (…, cells, arms), and those of a cell of which nothing is known (…, arms).
+
+    `evidence` may hold several policies of one shape: all are learned at once, each from its own counts only.
+    """
+    beliefs = believe(evidence, arms=arms)
+    if learner == "fixed":
+        cells = np.full(beliefs.effect.shape, 1 / arms)
+        return beliefs, cells, cells[..., 0, :]
+    return beliefs, *_thompson(beliefs, explore)
+
+
+def _thompson(beliefs: Beliefs, explore: float) -> tuple[Floats, Floats]:
     """Weights of each cell and of an unknown cell: chance of being best, and `explore` of the traffic divided evenly."""
-    cells, arms = beliefs.effect.shape
-    arm_draws = SAMPLING * beliefs.arm_spread * rng.standard_normal((DRAWS, arms))
-    unknown = beliefs.arm_effect + arm_draws + SAMPLING * beliefs.cell_spread * rng.standard_normal((DRAWS, arms))
-    general = _mixed(_best(unknown[:, None, :]), explore)[0]
-    found = np.empty((cells, arms))
-    step = max(1, _CHUNK // (DRAWS * arms))
-    for start in range(0, cells, step):
-        part = slice(start, start + step)
-        own = SAMPLING * beliefs.own_spread[part] * rng.standard_normal((DRAWS, *beliefs.effect[part].shape))
-        found[part] = _mixed(_best(beliefs.effect[part] + (1 - beliefs.own[part]) * arm_draws[:, None, :] + own), explore)
-    found[beliefs.own_part.max(1) < OWN_EVIDENCE] = general
-    return found, general
+    shared = beliefs.arm_spread[..., None, :]
+    unknown = np.hypot(beliefs.arm_spread, beliefs.cell_spread[..., None])
+    general = _mixed(chances(beliefs.arm_effect, SAMPLING * unknown), explore)
+    spread = np.hypot((1 - beliefs.own) * shared, beliefs.own_spread)
+    found = _mixed(chances(beliefs.effect, SAMPLING * spread), explore)
+    merged = beliefs.own_part.max(-1, keepdims=True) < OWN_EVIDENCE
+    return np.where(merged, general[..., None, :], found), general
 
 
-def _best(draws: Floats) -> Floats:
-    """(draws, cells, arms) to (cells, arms): how often each arm is the best one."""
-    best = draws.argmax(2)
-    return np.stack([(best == arm).mean(0) for arm in range(draws.shape[2])], axis=1)
-
-
-def _mixed(chances: Floats, explore: float) -> Floats:
-    mixed: Floats = (1 - explore) * chances + explore / chances.shape[1]
+def _mixed(weights: Floats, explore: float) -> Floats:
+    mixed: Floats = (1 - explore) * weights + explore / weights.shape[-1]
     return mixed

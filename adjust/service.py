@@ -5,8 +5,6 @@ The invariant: a learner that fails changes nothing for its policy (the last goo
 
 from __future__ import annotations
 
-import numpy as np
-
 from adjust.bundle import Bundle, Payload, policy_entry, salt_of
 from adjust.learn import learn
 from adjust.recent import recent
@@ -52,7 +50,7 @@ class Engine:
             releases = recent(self._releases, measure)
             newest += releases[-1:]
             try:
-                found = learn(policy, measure, releases, rng=np.random.default_rng())
+                found = learn(policy, measure, releases)
                 entries[policy.name] = policy_entry(policy, found.weights, found.general, windows=found.windows)
                 states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:

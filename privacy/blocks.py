@@ -19,8 +19,7 @@ from privacy import accounting
 from privacy.accounting import Plan
 from privacy.errors import Overtaken
 from privacy.models import NoisyCount, Release, Row
-from privacy.ports import SecretStore
-from privacy.releases import ReleaseStore
+from privacy.ports import Published, SecretStore
 from privacy.strategy import Strategy, inverse
 from privacy.stream import State, advance
 from tacit.core.declaration import Measure
@@ -55,7 +54,7 @@ class Blocks:
     """Running blocks of all measures."""
 
     store: SecretStore
-    releases: ReleaseStore
+    releases: Published
 
     def step(self, measure: Measure, plan: Plan, exact: npt.NDArray[np.int64], *, now_ms: int) -> Step:
         """The window's row, from the newest published state or a new block's; the state after it is kept.
