@@ -62,6 +62,12 @@ class Beliefs:
     """(…) learned prior standard deviation of arms within a cell."""
     exposures: Floats
     """Estimated trials."""
+    seen: Floats
+    """Each arm's effect in a cell as it was seen, before anything is pulled to anything."""
+    seen_variance: Floats
+    """Of `seen`, people and noise."""
+    people_variance: Floats
+    """Of `seen`, by sampling of people alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
+    """Estimated reward rates; the variance of one is `noise` + `people` · rate (1 - rate). Arrays are (…, cells, arms)."""
+
     rate: Floats
-    precision: Floats
+    noise: Floats
+    people: Floats
     exposures: Floats
+
+    def variance(self, rate: Floats) -> Floats:
+        """Of each estimate, if the true rates were these."""
+        return self.noise + self.people * rate * (1 - rate)
 
 
 def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
@@ -103,10 +116,11 @@ def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
     level = np.repeat(first[..., None], windows.shape[-3], axis=-1)
     effect = np.zeros((*level.shape, arms))
     for _ in range(ROUNDS):
-        found = _evidence(blocks, _rates(level, effect))
-        level = _level(found, effect)
+        rate = _rates(level, effect)
+        found = _evidence(blocks, rate, level)
+        level = _level(found, effect, rate)
         z = found.rate / level[..., None] - 1
-        u = 1 / (found.precision * level[..., None] ** 2)
+        u = found.variance(level[..., None]) / level[..., None] ** 2
         chances = _chances(z, u)
         effect, arm_effect = _effects(z, u, chances)
     arm_prior = np.sqrt(np.tensordot(SPREADS**2, chances.sum(1), axes=1))
@@ -125,6 +139,9 @@ def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
         own_part=within / (within + u),
         cell_spread=cell_prior,
         exposures=found.exposures,
+        seen=z,
+        seen_variance=u,
+        people_variance=people,
     )
 
 
@@ -132,23 +149,25 @@ def _rates(level: Floats, effect: Floats) -> Floats:
     return np.clip(level[..., None] * (1 + effect), 1e-4, 0.99)
 
 
-def _evidence(blocks: Sequence[Block], rate: Floats) -> _Evidence:
+def _evidence(blocks: Sequence[Block], rate: Floats, level: Floats) -> _Evidence:
     """Weighted least squares over rows at the working rates; the holdout's place is added to the first arm's."""
     arms, places = rate.shape[-1], blocks[0].rows.shape[-2]
     r = rate[..., [place if place < arms else 0 for place in range(places)]]
     part = (1 - r) ** 2 + r**2
-    sums = np.zeros((4, *r.shape))
+    scatter = (level * (1 - level))[..., None]
+    sums = np.zeros((5, *r.shape))
     for block in blocks:
         seen = ((1 - r) * block.windows[..., 0] + r * block.windows[..., 1]) / part
         n = _exposures(seen, _along(block.spread**2, r) / part)
         held = block.held(n)
         noise = _along(block.scale**2, r) * part
-        weight = held / (noise + block.held(n * r * (1 - r), power=2) + _TINY)
+        weight = held / (noise + block.held(n, power=2) * scatter + _TINY)
         contrast = (1 - r) * block.rows[..., 1] - r * block.rows[..., 0]
-        people = (n * r * (1 - r) * block.met(weight) ** 2).sum(0)
-        sums += ((weight * contrast).sum(0), (weight * held).sum(0), (weight**2 * noise).sum(0) + people, n.sum(0))
-    numerator, slope, variance, exposures = (_by_arm(one, arms) for one in sums)
-    return _Evidence(rate + numerator / (slope + _TINY), slope**2 / (variance + _TINY) + 1e-12, exposures)
+        people = (n * block.met(weight) ** 2).sum(0)
+        sums += ((weight * contrast).sum(0), (weight * held).sum(0), (weight**2 * noise).sum(0), people, n.sum(0))
+    numerator, slope, noise, people, exposures = (_by_arm(one, arms) for one in sums)
+    slope = np.maximum(slope, 1e-6)
+    return _Evidence(rate + numerator / slope, (noise + _TINY) / slope**2, people / slope**2, exposures)
 
 
 def _along(values: Floats, places: Floats) -> Floats:
@@ -182,14 +201,15 @@ def _by_arm(places: Floats, arms: int) -> Floats:
     return found
 
 
-def _level(found: _Evidence, effect: Floats) -> Floats:
+def _level(found: _Evidence, effect: Floats, rate: Floats) -> Floats:
     """Each cell's level from all its arms, pulled to the policy's."""
     factor = 1 + effect
-    precision = (found.precision * factor**2).sum(-1)
-    total = (found.precision * factor * found.rate).sum(-1)
-    middle = np.clip(total.sum(-1, keepdims=True) / precision.sum(-1, keepdims=True), 1e-4, 0.99)
+    precision = 1 / (found.variance(rate) + _TINY)
+    weight = (precision * factor**2).sum(-1)
+    total = (precision * factor * found.rate).sum(-1)
+    middle = np.clip(total.sum(-1, keepdims=True) / weight.sum(-1, keepdims=True), 1e-4, 0.99)
     prior = (LEVEL_SPREAD * middle) ** -2
-    level: Floats = np.clip((total + prior * middle) / (precision + prior), middle * 0.1, 0.99)
+    level: Floats = np.clip((total + prior * middle) / (weight + prior), middle * 0.1, 0.99)
     return level
 
 
@@ -220,7 +240,7 @@ def _effects(z: Floats, u: Floats, chances: Floats) -> tuple[Floats, Floats]:
         arm = (p * z).sum(-2) / (SPREADS[i] ** -2 + p.sum(-2))
         effect += chance[..., None] * (arm[..., None, :] + SPREADS[j] ** 2 * p * (z - arm[..., None, :]))
         arm_effect += chance * arm
-    return np.clip(effect, -0.9, 5.0), arm_effect
+    return np.clip(effect, -0.9, 5.0), np.clip(arm_effect, -0.9, 5.0)
 
 
 def _arm_sd(u: Floats, arm_prior: Floats, within: Floats) -> Floats:

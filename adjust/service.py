@@ -6,7 +6,9 @@ The invariant: a learner that fails changes nothing for its policy (the last goo
 from __future__ import annotations
 
 from adjust.bundle import Bundle, Payload, policy_entry, salt_of
-from adjust.learn import learn
+from adjust.learn import Learned, learn
+from adjust.models import WEIGHTS, Model, lineage
+from adjust.models_store import ModelStore
 from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
 from privacy.models import Release
@@ -32,8 +34,9 @@ class Engine:
         evidence: EvidenceLog,
         root: RootKey,
         clock: Clock,
+        models: ModelStore,
     ) -> None:
-        self._releases, self._bundles, self._history = releases, bundles, history
+        self._releases, self._bundles, self._history, self._models = releases, bundles, history, models
         self._evidence, self._root, self._clock = evidence, root, clock
 
     def step(self, site: Site) -> int | None:
@@ -45,13 +48,17 @@ class Engine:
         states = {}
         failures: list[Entry] = []
         newest: list[Release] = []
+        versions: list[Model] = []
         for policy in site.policies.values():
             measure = site.policy_measure(policy.name)
             releases = recent(self._releases, measure)
             newest += releases[-1:]
             try:
-                found = learn(policy, measure, releases)
-                entries[policy.name] = policy_entry(policy, found.weights, found.general, windows=found.windows)
+                found = learn(policy, measure, releases, transitions=self._transitions(site, policy))
+                entry = policy_entry(policy, found.weights, found.general, windows=found.windows)
+                model, new = self._models.numbered(self._model(site, policy, found, entry))
+                versions += [model] if new else []
+                entries[policy.name] = self._standing(model, entry)
                 states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:
                 log.fault("learner.failed", error, policy=policy.name)
@@ -65,8 +72,41 @@ class Engine:
         version = (last["version"] if last else 0) + 1
         bundle = Bundle(site.name, version, now, salt_of(site.name, site.privacy.epoch_of(now)), names, entries)
         end_ms = max((r.window.end_ms for r in newest), default=0)
-        self._bundles.publish(bundle, self._evidence, entries=tuple(failures), states=states, window_end_ms=end_ms)
+        self._bundles.publish(
+            bundle,
+            self._evidence,
+            entries=tuple(failures),
+            states=states,
+            window_end_ms=end_ms,
+            also=lambda connection: self._models.keep(versions, connection),
+        )
         return version
+
+    def _transitions(self, site: Site, policy: Policy) -> list[Release]:
+        measure = site.measure(policy.transitions) if policy.transitions else None
+        return recent(self._releases, measure) if measure else []
+
+    def _model(self, site: Site, policy: Policy, found: Learned, entry: Payload) -> Model:
+        parameters = found.parameters | {"rates": found.rates, "rate_sds": found.rate_sds, "weights": found.marginal}
+        return Model(
+            site.name,
+            policy.name,
+            version=0,
+            at_ms=self._clock.now_ms(),
+            learner=policy.learner,
+            releases=lineage(found.releases),
+            parameters=parameters,
+            metrics=found.metrics | {"windows": found.windows},
+            weights={name: entry[name] for name in WEIGHTS},
+        )
+
+    def _standing(self, newest: Model, entry: Payload) -> Payload:
+        """The entry with the weights of the version that was rolled back to, if they fit it, else with its own."""
+        pinned = self._models.pinned(newest.site, newest.policy)
+        if pinned is None or pinned == newest.version:
+            return newest.serve(entry)
+        model = self._models.get(newest.site, newest.policy, pinned)
+        return model.serve(entry) if model.fits(entry) else newest.serve(entry)
 
 
 def _kept(policy: Policy, last: Payload | None) -> Payload:
@@ -75,7 +115,7 @@ def _kept(policy: Policy, last: Payload | None) -> Payload:
     entry = policy_entry(policy, {}, even, windows=0)
     before = last["policies"].get(policy.name) if last else None
     if before is not None and (before["order"], before["context"]) == (entry["order"], entry["context"]):
-        entry |= {name: before[name] for name in ("weights", "default", "windows")}
+        entry |= {name: before[name] for name in ("weights", "default", "windows", "model") if name in before}
     return entry
 
 

@@ -77,7 +77,7 @@ def run(worlds: Sequence[World], source: Source, settings: Settings, *, rng: Gen
     for window in range(settings.windows):
         if releases:
             evidence = blocks(releases, shape)
-            weights = allocate(settings.learner, evidence, arms=arms, explore=settings.explore)[1]
+            weights = allocate(settings.learner, evidence, arms=arms, explore=settings.explore).cells
         rates = np.stack([world.rates_in(window) for world in worlds])
         people = rng.multinomial([_arriving(world.people, window, settings.windows) for world in worlds], shares)
         shown = rng.multinomial(people, _served(weights))

@@ -108,9 +108,9 @@ class Blocks:
         return found
 
     def _begun(self, measure: Measure, plan: Plan) -> tuple[Plan, Strategy]:
-        """The noise of a new block: of sliding sums as long as declared, of prefix sums twice as long as the last block that was filled."""
+        """The noise of a new block: as long as declared, or of prefix sums over unknown times twice as long as the last that was filled."""
         length = measure.block
-        if measure.over_time == "prefix":
+        if measure.over_time == "prefix" and not measure.whole:
             last = self.releases.last_row(measure.site, measure.id)
             row = last.row if last else None
             length = min(accounting.FIRST_BLOCK if row is None else row.strategy.length * (1 if row.state else 2), measure.block)

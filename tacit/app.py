@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 import adjust.api
+import adjust.models_api
 import audit.api
 import consent.api
 import consent.officers_api
@@ -27,6 +28,7 @@ import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.models_store import ModelStore
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, officers_api, records, wiring
@@ -151,6 +153,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
+    app.include_router(
+        adjust.models_api.router(ModelStore(services.vaults[1]), declaration, services.evidence, clock or SystemClock(), authorise)
+    )
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Engine
 
-from tacit.core.errors import Problem
+from adjust.errors import UnknownPolicy
+from adjust.models_store import ModelStore
+from tacit import installation
+from tacit.core import configuration
+from tacit.core.clock import SystemClock, iso
+from tacit.core.db import connect
+from tacit.core.errors import Problem, UnknownSite
 
 
 class Form(StrEnum):
@@ -25,11 +32,98 @@ class Simulated(StrEnum):
 
     FIXED = "fixed"
     THOMPSON = "thompson"
+    TOP_TWO = "top_two"
+
+
+models_app = typer.Typer(no_args_is_help=True, help="Model versions: what a policy's weights come from, and rolling back.")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
+SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
+PolicyOption = Annotated[str, typer.Option("--policy", help="The policy's name in the declaration.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `tacit`."""
     app.command("simulate")(simulate)
+    app.add_typer(models_app, name="models")
+
+
+@models_app.command("list")
+def list_models(
+    site: SiteOption,
+    policy: PolicyOption,
+    limit: Annotated[int, typer.Option(help="At most so many, newest first.", min=1)] = 20,
+    form: Annotated[Form, typer.Option("--format", help="table, json or csv.")] = Form.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """The versions of a policy's model, newest first; the one that was rolled back to is marked."""
+    from tacit.tables import show
+
+    store, _ = _registry(config, data, site, policy)
+    pinned = store.pinned(site, policy)
+    found = store.list(site, policy, limit=limit)
+    if form is Form.JSON:
+        show([{"pinned": pinned, "models": [m.to_json(whole=False) for m in found]}], form, single=True)
+        return
+    rows: list[dict[str, Any]] = [
+        {
+            "version": m.version,
+            "at": iso(m.at_ms),
+            "learner": m.learner,
+            "windows": m.metrics.get("windows"),
+            "trials": m.metrics.get("trials"),
+            "sha256": m.sha256[:16],
+            "stands": "rolled back to" if m.version == pinned else "",
+        }
+        for m in found
+    ]
+    show(rows, form)
+
+
+@models_app.command("show")
+def show_model(
+    site: SiteOption,
+    policy: PolicyOption,
+    version: Annotated[int, typer.Argument(help="The version's number.", min=1)],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """One version as JSON: its releases, parameters, metrics, weights and hash."""
+    from tacit.tables import show
+
+    store, _ = _registry(config, data, site, policy)
+    show([store.get(site, policy, version).to_json()], "json", single=True)
+
+
+@models_app.command("rollback")
+def roll_back(
+    site: SiteOption,
+    policy: PolicyOption,
+    version: Annotated[int | None, typer.Argument(help="The version that is to stand; left out, the newest again.", min=1)] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Let an earlier version's weights stand from the next bundle on. Learning goes on beside it."""
+    from audit.log import Log
+
+    store, engine = _registry(config, data, site, policy)
+    clock = SystemClock()
+    store.pin(site, policy, version, actor="command line", at_ms=clock.now_ms(), evidence=Log(engine, clock))
+    typer.echo(f"The next bundle serves {'the newest version' if version is None else f'version {version}'} of {policy}.")
+
+
+def _registry(config: Path | None, data: Path | None, site: str, policy: str) -> tuple[ModelStore, Engine]:
+    settings = installation.settings(config, data)
+    declaration = configuration.load(settings.config)
+    if site not in declaration.sites:
+        raise UnknownSite(next_step=f"tacit.yaml declares {', '.join(declaration.sites)}.")
+    if policy not in declaration.sites[site].policies:
+        raise UnknownPolicy(next_step=f"The site declares {', '.join(declaration.sites[site].policies) or 'no policy'}.")
+    installation.require(settings)
+    engine = connect(settings.released_location)
+    return ModelStore(engine), engine
 
 
 def simulate(

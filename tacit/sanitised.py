@@ -22,15 +22,18 @@ from tacit.core.declaration import Dimension, Kind, Measure
 HOUR_MS = 3_600_000
 
 
-def measure_of(runs: int, cells: int, arms: int, *, learned_over: int | None = None) -> Measure:
-    """What counts `runs` policies of one shape beside each other; nobody is in two of them, so their noise is that of one policy."""
+def measure_of(runs: int, cells: int, arms: int, *, planned: int | None = None) -> Measure:
+    """What counts `runs` policies of one shape beside each other; nobody is in two of them, so their noise is that of one policy.
+
+    `planned` is the declared number of windows, if one is.
+    """
 
     def numbered(name: str, size: int) -> Dimension:
         return Dimension(name, tuple(map(str, range(size))), closed=True)
 
     dimensions = (numbered("run", runs), numbered("cell", cells), numbered("arm", arms), numbered("reward", 2))
     one = Measure("simulation", "policy.simulated", Kind.POLICY, "trial", "personalisation", dimensions, Decimal(1), over_time="prefix")
-    return one if learned_over is None else replace(one, block=learned_over)
+    return one if planned is None else replace(one, block=planned, whole=True)
 
 
 @dataclass

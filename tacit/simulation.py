@@ -175,7 +175,7 @@ def _all(tasks: Sequence[Task], terms: Terms, progress: Callable[[int, int], Non
 
 def _one(task: Task, terms: Terms, tick: Callable[[], None] | None = None) -> Rewards:
     """All windows of a task: the real noise where it is private, none where it is not; people differ from seed to seed."""
-    measure = measure_of(len(task.worlds), *task.worlds[0].shape)
+    measure = measure_of(len(task.worlds), *task.worlds[0].shape, planned=terms.windows)
     source = Sanitised(measure, terms.epsilon, terms.delta) if task.private else Exact(measure)
     settings = Settings(terms.windows, terms.learner, terms.explore)
     rng = np.random.default_rng([*task.seeds, len(task.worlds)])

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.decide import Decider
+from adjust.models_store import ModelStore
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.store import AuditStore
@@ -263,7 +264,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
+        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released)),
         scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
@@ -298,7 +299,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout, p.factors] for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

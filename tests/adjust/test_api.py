@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
 from adjust.decide import Decider
+from adjust.models_store import ModelStore
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -156,7 +157,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         )
 
     app.state.database = database
-    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock())
+    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock(), ModelStore(database))
     yield Client(app)
     database.dispose()
 
