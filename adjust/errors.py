@@ -21,6 +21,14 @@ class UnknownPolicy(NotFound):
     default_next_step = "Name a `policy` or `zone` that tacit.yaml declares; a new one appears with the next bundle."
 
 
+class UnknownModel(NotFound):
+    """No such version of the policy's model."""
+
+    type = "unknown-model"
+    title = "Unknown model version"
+    default_next_step = "`tacit models list` and GET /v1/models name the versions there are."
+
+
 class BundleInvalid(Problem):
     """A bundle that was not signed by this installation, was changed, or is not a bundle."""
 

@@ -1,4 +1,4 @@
-"""The engine's tables, all in the released vault: bundles, what was learned, and policies with their history."""
+"""The engine's tables, all in the released vault: bundles, what was learned, every model version, and policies with their history."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ policy_states = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
+)
+
+models = Table(
+    "models",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("policy", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("learner", String(16), nullable=False),
+    Column("releases_json", Text, nullable=False),
+    Column("parameters_json", Text, nullable=False),
+    Column("metrics_json", Text, nullable=False),
+    Column("weights_json", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
 )
 
 policy_versions = Table(

@@ -24,6 +24,7 @@ from starlette.routing import Match
 import adjust.api
 import adjust.bundles_api
 import adjust.policies_api
+import adjust.models_api
 import audit.api
 import audit.evidence_api
 import audit.findings_api
@@ -42,6 +43,7 @@ from adjust.api import AdjustEndpoint
 from adjust.ofrep import PREFIX as OFREP
 from adjust.ofrep import OfrepEndpoint
 from adjust.push import Changes
+from adjust.models_store import ModelStore
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, officers_api, records, wiring
@@ -179,6 +181,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
     app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
+    app.include_router(adjust.models_api.router(ModelStore(services.vaults[1]), services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(audit.findings_api.router(services.findings, authorise))
     app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, notices_cli, officers_cli, policies_cli, report_cli
+from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -37,6 +37,11 @@ notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
 evidence_cli.register(app)
+learners_cli.register(app)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
+SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 
 
 class Format(StrEnum):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.current import Deciders
 from adjust.policies import PolicyBook
+from adjust.models_store import ModelStore
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.notary import Notary
@@ -270,7 +271,10 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         scanner=scanner,
         schedule=Schedule(claims, scanner, releases, audits, clock),
         notifier=Notifier(released, root, MailSettings(), clock),
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, PolicyBook(released, evidence, clock)),
+        engine=LearningEngine(
+            releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released), PolicyBook(released, evidence, clock)
+        ),
+        scanner=Scanner(releases, AuditStore(released), evidence, clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
@@ -314,6 +318,7 @@ def fingerprint(declaration: Declaration) -> str:
         name: {
             "measures": [m.definition for m in site.measures],
             "policies": {p.name: p.settings for p in site.policies.values()},
+            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout, p.factors] for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

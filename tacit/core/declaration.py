@@ -145,6 +145,8 @@ class Measure:
     """Which sums will be read: `none`, `prefix`, or `sliding:W` for the last W windows."""
     block: int = BLOCK
     """Windows after which correlated noise starts afresh."""
+    whole: bool = False
+    """Whether the first block is that long already, the number of windows being known; otherwise blocks start short and grow."""
     keys: Keys | None = None
     local_epsilon: Decimal | None = None
     """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
@@ -191,7 +193,7 @@ class Measure:
             "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
             "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
             "subject_of": self.subject_of,
-        }
+        } | ({"whole": True} if self.whole else {})
 
     @cached_property
     def id(self) -> int:
@@ -230,6 +232,7 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
         value=ValueRange(*value) if value else None,
         over_time=definition.get("over_time", "none"),
         block=definition.get("block", BLOCK),
+        whole=definition.get("whole", False),
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
@@ -298,6 +301,12 @@ class Policy:
     guardrails: tuple[Guardrail, ...] = ()
     approval: bool = False
     """Whether what stands in the file waits for somebody's approval."""
+    planned_windows: int | None = None
+    """For how many windows it is meant to run: noise that is chosen for that is smaller."""
+    factors: tuple[str, ...] = ()
+    """The arms' parameters that a factorial learner learns about."""
+    transitions: str | None = None
+    """The measure of transitions that a Markov learner reads."""
 
     @property
     def default_arm(self) -> str:
@@ -466,6 +475,8 @@ def policy_measure(site: str, policy: Policy) -> Measure:
         dimensions=(*policy.context, policy.arm_dimension, REWARD),
         share=policy.share,
         over_time="prefix",
+        block=policy.planned_windows or BLOCK,
+        whole=policy.planned_windows is not None,
         subject_of=policy.name,
     )
 

@@ -25,6 +25,8 @@ CHANGEABLE: Final = (
     "holdout",
     "explore",
     "learner",
+    "factors",
+    "transitions",
     "max_step",
     "guardrails",
 )
@@ -56,6 +58,9 @@ def policy_from(name: str, config: PolicyConfig, holdouts: Mapping[str, float]) 
         max_step=config.max_step,
         guardrails=tuple(Guardrail(one.measure, one.cell, one.least, one.most) for one in config.guardrails),
         approval=config.approval == "required",
+        planned_windows=config.planned_windows,
+        factors=tuple(config.factors),
+        transitions=config.transitions,
     )
 
 
@@ -70,6 +75,7 @@ def config_of(policy: Policy) -> dict[str, Any]:
         "reward": {"event": policy.reward_event, "within": _duration(policy.reward_within_ms)},
         "share": str(policy.share),
         "approval": "required" if policy.approval else "none",
+        "planned_windows": policy.planned_windows,
         "trigger": policy.trigger,
         "targeting": policy.targeting,
         "rollout": policy.rollout,
@@ -78,6 +84,8 @@ def config_of(policy: Policy) -> dict[str, Any]:
         "holdout": policy.holdout,
         "explore": policy.explore,
         "learner": policy.learner,
+        "factors": list(policy.factors),
+        "transitions": policy.transitions,
         "max_step": policy.max_step,
         "guardrails": [{"measure": one.measure, "cell": one.cell, "min": one.least, "max": one.most} for one in policy.guardrails],
     }
@@ -97,7 +105,8 @@ def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
 
 def policy_faults(policy: Policy, measures: Iterable[Measure]) -> list[Fault]:
     """What is wrong with one policy beside the measures of its site, with paths below the policy."""
-    return [*_expression_faults(policy), *_guardrail_faults(policy, {m.name: m for m in measures})]
+    named = {m.name: m for m in measures}
+    return [*_expression_faults(policy), *_guardrail_faults(policy, named), *_transitions_faults(policy, named)]
 
 
 def site_faults(policies: Mapping[str, Policy]) -> list[Fault]:
@@ -133,6 +142,13 @@ def _guardrail_faults(policy: Policy, measures: Mapping[str, Measure]) -> Iterat
             yield Fault(f"guardrails.{at}.measure", "counts undeclared values, which cannot be watched")
         elif guardrail.cell is not None:
             yield from _cell_faults(f"guardrails.{at}.cell", guardrail.cell, measure)
+
+
+def _transitions_faults(policy: Policy, measures: Mapping[str, Measure]) -> Iterator[Fault]:
+    if policy.transitions is not None:
+        measure = measures.get(policy.transitions)
+        if measure is None or measure.kind is not Kind.TRANSITIONS:
+            yield Fault("transitions", "names no measure of the site that counts transitions")
 
 
 def _cell_faults(path: str, cell: Mapping[str, str], measure: Measure) -> Iterator[Fault]:

@@ -283,7 +283,10 @@ class PolicyConfig(_Strict):
     context: dict[Slug, Domain] = Field(default_factory=dict, max_length=6)
     trigger: dict[str, Any] | None = None
     reward: RewardConfig
-    learner: Literal["fixed", "thompson"] = "thompson"
+    learner: Literal["fixed", "factorial", "thompson", "top_two", "gbt", "markov"] = "thompson"
+    factors: list[Slug] = Field(default_factory=list, max_length=6)
+    transitions: Slug | None = None
+    planned_windows: int | None = Field(default=None, ge=2, le=10_000)
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
@@ -301,6 +304,19 @@ class PolicyConfig(_Strict):
             raise ValueError(f"the arm name {min(reserved)!r} is Tacit's own")
         if {"arm", "reward"} & set(self.context):
             raise ValueError("a context key cannot be called 'arm' or 'reward'")
+        return self
+
+    @model_validator(mode="after")
+    def _learns(self) -> PolicyConfig:
+        if bool(self.factors) != (self.learner == "factorial"):
+            raise ValueError("`factors` names the arms' parameters that `learner: factorial` learns about: give both or none")
+        for factor in self.factors:
+            if any(factor not in parameters for parameters in self.arms.values()):
+                raise ValueError("a factor is a parameter that every arm has")
+        if bool(self.transitions) != (self.learner == "markov"):
+            raise ValueError("`transitions` names the measure that `learner: markov` reads: give both or none")
+        if self.transitions and any(not isinstance(parameters.get("next"), str) for parameters in self.arms.values()):
+            raise ValueError("with `learner: markov` each arm's parameter `next` is the value that it leads to")
         return self
 
 

@@ -20,6 +20,7 @@ from adjust.bundle import verify
 from adjust.current import Deciders
 from adjust.decide import Decider
 from adjust.push import Changes
+from adjust.models_store import ModelStore
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -185,7 +186,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         )
 
     app.state.database, app.state.deciders = database, deciders
-    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock())
+    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock(), ModelStore(database))
     yield Client(app)
     database.dispose()
 
