@@ -23,8 +23,8 @@ from starlette.routing import Match
 
 import adjust.api
 import adjust.bundles_api
-import adjust.policies_api
 import adjust.models_api
+import adjust.policies_api
 import audit.api
 import audit.evidence_api
 import audit.findings_api
@@ -40,10 +40,10 @@ import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.models_store import ModelStore
 from adjust.ofrep import PREFIX as OFREP
 from adjust.ofrep import OfrepEndpoint
 from adjust.push import Changes
-from adjust.models_store import ModelStore
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, officers_api, records, wiring

@@ -39,10 +39,6 @@ report_cli.register(app)
 evidence_cli.register(app)
 learners_cli.register(app)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
-
 
 class Format(StrEnum):
     """How a list is printed."""

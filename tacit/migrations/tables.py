@@ -4,6 +4,7 @@ import adjust.tables
 import audit.evidence_tables
 import audit.officer_tables
 import audit.tables
+import consent.notice_tables
 import consent.officer_tables
 import consent.tables
 import ingest.tables

@@ -19,8 +19,8 @@ from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
 from adjust.current import Deciders
 from adjust.decide import Decider
-from adjust.push import Changes
 from adjust.models_store import ModelStore
+from adjust.push import Changes
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
