@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, experiments, gate, noise, serve, signals
+from benchmarks import close, decide, error, evidence, experiments, gate, noise, serve, signals, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -21,7 +21,10 @@ def main() -> None:
         "experiments": experiments.run,
         "gate": gate.run,
         "serve": serve.run,
+        "decide": decide.run,
         "signals": signals.run,
+        "evidence": evidence.run,
+        "withdrawals": withdrawals.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

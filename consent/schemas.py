@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from consent.models import ConsentRequest, Notice, Signals
@@ -18,6 +18,11 @@ def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
     return text
+
+
+def _whole(number: object) -> object:
+    """JSON has one kind of number: 63.0 is 63."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 PurposeName = Literal["measurement", "personalisation", "fairness_audit"]
@@ -137,8 +142,8 @@ class ServedBody(_OfPerson):
 class HistoryBody(_OfPurposes):
     """`POST /v1/consents/history`; pass on `next` as `cursor`."""
 
-    limit: Annotated[int, Field(ge=1, le=PAGE)] = PAGE
-    cursor: Annotated[str, Field(max_length=16)] | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE), BeforeValidator(_whole)] = PAGE
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 KNOWN_NAMES = frozenset(

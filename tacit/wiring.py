@@ -16,10 +16,15 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.current import Deciders
+from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.notary import Notary
+from audit.ports import Corrections, NoCorrections
 from audit.reporting import Reports
+from audit.service import Findings
 from audit.store import AuditStore
+from audit.subscriptions import Subscriptions
 from consent import outbox
 from consent.explaining import Explanations
 from consent.exports import Exports
@@ -48,13 +53,17 @@ from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
+from tacit.core.evidence_terms import AnchorTerms
 from tacit.core.rootkey import RootKey
-from tacit.core.settings import Settings
+from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
+    from audit.anchors import Anchors
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
@@ -73,14 +82,18 @@ class WebServices:
     exports: Exports
     retention: Retention
     evidence: EvidenceTable
+    notary: Notary
     door: Door
     staging: Staging
     deciders: Deciders
+    policies: PolicyBook
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    findings: Findings
+    subscriptions: Subscriptions
     reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
@@ -118,12 +131,15 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
+    notifier: Notifier
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
     retention: Retention
     retention_late: Callable[[str, list[str]], None]
     evidence: EvidenceLog
+    anchors: Anchors
     claims: Claims
     clock: Clock
 
@@ -153,6 +169,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     plans = PlanStore(released)
     audits = AuditStore(released)
     evidence = EvidenceTable(released, clock)
+    policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -174,14 +191,18 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
         evidence=evidence,
+        notary=Notary(evidence, root.signing_key(), declaration.evidence, clock),
         door=intake.door,
         staging=intake.staging,
-        deciders=Deciders(bundles, list(declaration.sites)),
+        deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
+        policies=policies,
         bundles=bundles,
         releases=releases,
         budget=budget,
         plans=plans,
         audits=audits,
+        findings=findings(released, declaration, clock),
+        subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
@@ -190,11 +211,23 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
+    """What officers do about findings, in a web process or on the command line."""
+    return Findings(released, EvidenceTable(released, clock), corrections(), KeyStore(released).by_id, declaration, clock)
+
+
+def corrections() -> Corrections:
+    """What the auditor may have the engine do."""
+    return NoCorrections()
+
+
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.service import Engine as LearningEngine
     from audit import quality
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -211,6 +244,9 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock, corrections())
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -231,17 +267,28 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
+        notifier=Notifier(released, root, MailSettings(), clock),
+        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, PolicyBook(released, evidence, clock)),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        anchors=_anchors(settings, declaration, notary, claims, clock),
+        claims=claims,
         clock=clock,
     )
+
+
+def _anchors(settings: Settings, declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
+    from audit.anchors import Anchors, ways
+
+    terms = declaration.evidence.anchor or AnchorTerms()
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else ""
+    return Anchors(notary, ways(terms, user=settings.smtp_user, password=password), claims, clock, every_ms=terms.every_ms)
 
 
 def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:
@@ -267,7 +314,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+            "policies": {p.name: p.settings for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }
