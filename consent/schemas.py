@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict, JsonValue
 from pydantic_core import PydanticCustomError
 
 from consent.models import ConsentRequest, Notice, Signals
@@ -69,8 +70,23 @@ class _OfPerson(_Strict):
     id_type: Word = "user"
 
 
+_SIGNAL: list[JsonValue] = [
+    {"required": ["tcf"], "properties": {"tcf": {"type": "string"}}},
+    {"required": ["gpp"], "properties": {"gpp": {"type": "string"}}},
+    {"required": ["gpc"], "properties": {"gpc": {"const": True}}},
+]
+_CHOICE_OR_SIGNAL: JsonDict = {
+    "anyOf": [
+        {"required": ["purposes"], "properties": {"purposes": {"type": "object"}}},
+        {"required": ["signals"], "properties": {"signals": {"anyOf": _SIGNAL}}},
+    ]
+}
+
+
 class ConsentBody(_OfPerson):
     """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
+
+    model_config = ConfigDict(json_schema_extra=_CHOICE_OR_SIGNAL)
 
     jurisdiction: Word | None = None
     purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)] | None = None
