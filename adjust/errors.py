@@ -35,3 +35,11 @@ class Busy(Problem):
     type = "busy"
     title = "Busy"
     default_next_step = "Try again in a moment."
+
+
+class Unfair(Problem):
+    """Limits on differences that no allocation keeps."""
+
+    type = "limits-conflict"
+    title = "The limits cannot be kept together"
+    default_next_step = "Widen a limit or a cap, or pause the policy."

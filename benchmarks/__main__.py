@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, experiments, noise, serve, signals, withdrawals
+from benchmarks import close, error, experiments, gate, noise, serve, signals, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -19,6 +19,7 @@ def main() -> None:
         "noise": noise.run,
         "error": error.run,
         "experiments": experiments.run,
+        "gate": gate.run,
         "serve": serve.run,
         "signals": signals.run,
         "withdrawals": withdrawals.run,

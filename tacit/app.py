@@ -24,7 +24,12 @@ from starlette.routing import Match
 import adjust.api
 import adjust.bundles_api
 import audit.api
+import audit.findings_api
+import audit.report_api
+import audit.subscriptions_api
 import consent.api
+import consent.explain_api
+import consent.notices_api
 import consent.officers_api
 import consent.signals_api
 import consent.webhooks_api
@@ -66,6 +71,7 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
     "busy": 503,
@@ -160,7 +166,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
 
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
-    app.include_router(consent.api.router(services.consent, authorise))
+    app.include_router(consent.api.router(services.consent, authorise, declaration=declaration))
+    app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
+    app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
@@ -169,6 +177,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.findings_api.router(services.findings, authorise))
+    app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
+    app.include_router(audit.report_api.router(services.reports, declaration, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )

@@ -18,12 +18,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.ports import Corrections, NoCorrections
+from audit.reporting import Reports
+from audit.service import Findings
 from audit.store import AuditStore
+from audit.subscriptions import Subscriptions
 from consent import outbox
+from consent.explaining import Explanations
 from consent.exports import Exports
 from consent.gate import Gate
+from consent.notices import Notices
 from consent.receipts import Receipts
 from consent.retention import Retention
+from consent.rules import Rules
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -45,12 +52,14 @@ from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
 from tacit.core.rootkey import RootKey
-from tacit.core.settings import Settings
+from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
@@ -62,6 +71,9 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    explanations: Explanations
+    notices: Notices
+    rules: Rules
     webhooks: Webhooks
     exports: Exports
     retention: Retention
@@ -74,6 +86,9 @@ class WebServices:
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    findings: Findings
+    subscriptions: Subscriptions
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -110,6 +125,8 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
+    notifier: Notifier
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
@@ -129,6 +146,7 @@ class _Intake:
     staging: Staging
     door: Door
     consent: ConsentService
+    rules: Rules
 
 
 def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
@@ -158,6 +176,9 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        explanations=Explanations(intake.engine, intake.subjects, intake.rules, clock),
+        notices=Notices(intake.engine, intake.subjects, evidence, clock),
+        rules=intake.rules,
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
@@ -170,6 +191,9 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
+        findings=findings(released, declaration, clock),
+        subscriptions=Subscriptions(released, root, evidence, clock),
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,
@@ -177,11 +201,23 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
+    """What officers do about findings, in a web process or on the command line."""
+    return Findings(released, EvidenceTable(released, clock), corrections(), KeyStore(released).by_id, declaration, clock)
+
+
+def corrections() -> Corrections:
+    """What the auditor may have the engine do."""
+    return NoCorrections()
+
+
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.service import Engine as LearningEngine
     from audit import quality
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -198,6 +234,8 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock, corrections())
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -219,14 +257,16 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         plans=PlanStore(released),
         plan_site=plan_site,
         engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
+        notifier=Notifier(released, root, MailSettings(), clock),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        claims=claims,
         clock=clock,
     )
 
@@ -241,11 +281,12 @@ def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: 
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
     subjects = Subjects(engine, root, clock)
-    gate = Gate(engine, subjects, clock)
+    rules = Rules.declared(declaration)
+    gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
-    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent)
+    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock, rules=rules)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules)
 
 
 def fingerprint(declaration: Declaration) -> str:

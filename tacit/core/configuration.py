@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from pydantic import ValidationError
 from tacit.core.declaration import (
     CELL_LIMIT,
     Audit,
+    AuditTerms,
     Bounds,
+    ConsentTerms,
     Declaration,
     Dimension,
     Keys,
     Kind,
     Measure,
+    Necessity,
     Policy,
     PrivacyTerms,
     RetentionTerms,
@@ -32,7 +36,7 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-from tacit.core.schema import BinsConfig, FileConfig, MeasureConfig, SiteConfig
+from tacit.core.schema import AuditConfig, BinsConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
@@ -155,15 +159,35 @@ def _site(name: str, config: SiteConfig) -> Site:
         for policy, one in config.policies.items()
     }
     audits = {
-        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share) for audit, one in config.audits.items()
+        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share, _audit_terms(one))
+        for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))
     terms = PrivacyTerms(config.privacy.epsilon, config.privacy.delta, config.privacy.epoch, config.privacy.window)
-    retention = RetentionTerms(config.retention.records, config.retention.messages)
-    return Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
+    retention = RetentionTerms(config.retention.records, config.retention.messages, config.retention.served)
+    place = config.jurisdiction
+    consent = ConsentTerms(place.opt_out, _necessity(config.bias_detection) if config.bias_detection else None)
+    return Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+
+
+def _necessity(config: NecessityConfig) -> Necessity:
+    start_ms, end_ms = (int(datetime.combine(day, time(), UTC).timestamp() * 1000) for day in (config.in_force, config.delete_by))
+    return Necessity(config.law, start_ms, end_ms, config.other_data, config.access, config.reason)
+
+
+def _audit_terms(config: AuditConfig) -> AuditTerms:
+    return AuditTerms(
+        schedule_ms=config.schedule,
+        offset_ms=config.offset or 0,
+        catch_up=config.catch_up,
+        open_at=config.open_at,
+        contain=config.contain,
+        due_breach_ms=config.due.breach,
+        due_attention_ms=config.due.attention,
+    )
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from tacit.core.clock import iso
 from tacit.core.evidence import canonical
 
 OTHER = "other"
@@ -262,6 +263,28 @@ class Policy:
         return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditTerms:
+    """When an audit is scanned and what follows from what a scan finds.
+
+    Slots are the moments `offset_ms + k * schedule_ms` since 1970-01-01T00:00Z; of missed ones the newest `catch_up` are made up for.
+    """
+
+    schedule_ms: int = 86_400_000
+    offset_ms: int = 0
+    catch_up: int = 7
+    open_at: str = "breach"
+    """From which verdict a finding is opened: `breach` or `attention`."""
+    contain: str = "nothing"
+    """What is done about the policy at a breach, before anybody has looked: `nothing`, `pause` or `equalise`."""
+    due_breach_ms: int = 14 * 86_400_000
+    due_attention_ms: int = 30 * 86_400_000
+
+    def due_ms(self, verdict: str) -> int:
+        """How long somebody has for a finding of that verdict."""
+        return self.due_attention_ms if verdict == "attention" else self.due_breach_ms
+
+
 @dataclass(frozen=True)
 class Audit:
     """Between which groups a policy is compared, and how large a difference is accepted."""
@@ -272,6 +295,7 @@ class Audit:
     purpose: str
     limit: float
     share: Decimal
+    terms: AuditTerms = AuditTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +323,32 @@ class RetentionTerms:
 
     records_ms: int = 1095 * 86_400_000
     messages_ms: int = 30 * 86_400_000
+    served_ms: int = 365 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Necessity:
+    """An operator's statement, in the operator's words, that looking for bias without consent is strictly necessary for a time."""
+
+    law: str
+    in_force_ms: int
+    delete_by_ms: int
+    other_data: str
+    access: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is shown."""
+        times = {"in_force": iso(self.in_force_ms), "delete_by": iso(self.delete_by_ms)}
+        return {"law": self.law, **times, "other_data": self.other_data, "access": self.access, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentTerms:
+    """What may be presumed of people who have said nothing. By default nothing."""
+
+    opt_out: bool = False
+    bias_detection: Necessity | None = None
 
 
 @dataclass(frozen=True)
@@ -313,6 +363,7 @@ class Site:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
+    terms: ConsentTerms = ConsentTerms()
 
     @cached_property
     def delta_for_keys(self) -> Decimal:

@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,7 @@ Duration = Annotated[int, BeforeValidator(duration_ms)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal)]
 Share = Annotated[Exact, Field(gt=0, le=1)]
 Domain = Annotated[list[Any], AfterValidator(_domain), Field(min_length=1, max_length=10_000)]
+Statement = Annotated[str, Field(min_length=20, max_length=4_000)]
 Purpose = Literal["measurement", "personalisation", "fairness_audit"]
 
 
@@ -85,6 +87,24 @@ class PrivacyConfig(_Strict):
 class JurisdictionConfig(_Strict):
     default: Slug = "eu"
     header: str | None = None
+    opt_out: bool = False
+
+
+class NecessityConfig(_Strict):
+    """The statement that opens the bias-detection route, from one date until another, in UTC; by the second the data is deleted."""
+
+    law: Statement
+    in_force: date = Field(alias="from")
+    delete_by: date = Field(alias="until")
+    other_data: Statement
+    access: Statement
+    reason: Statement
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NecessityConfig:
+        if self.in_force >= self.delete_by:
+            raise ValueError("`from` must be before `until`")
+        return self
 
 
 class ValueConfig(_Strict):
@@ -207,25 +227,41 @@ class PolicyConfig(_Strict):
         return self
 
 
+class DueConfig(_Strict):
+    """How long somebody has for a finding, by its verdict; two weeks and thirty days."""
+
+    breach: Duration = 14 * UNITS["d"]
+    attention: Duration = 30 * UNITS["d"]
+
+
 class AuditConfig(_Strict):
     policy: Slug
     groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
     purpose: Purpose = FAIRNESS_AUDIT
     limit: float = Field(default=0.05, gt=0, lt=1)
     share: Share
+    schedule: Duration = UNITS["d"]
+    offset: Duration | None = None
+    catch_up: int = Field(default=7, ge=1, le=1_000)
+    open_at: Literal["breach", "attention"] = "breach"
+    contain: Literal["nothing", "pause", "equalise"] = "nothing"
+    due: DueConfig = DueConfig()
 
     @model_validator(mode="after")
-    def _reserved(self) -> AuditConfig:
+    def _fits(self) -> AuditConfig:
         if {"arm", "reward"} & set(self.groups):
             raise ValueError("a group cannot be called 'arm' or 'reward'")
+        if self.offset is not None and self.offset >= self.schedule:
+            raise ValueError("`offset` must be shorter than `schedule`")
         return self
 
 
 class RetentionConfig(_Strict):
-    """For how long consent records stay after they ended, and webhook messages after they were settled; three years and thirty days."""
+    """For how long consent records stay after they ended, webhook messages after they were settled, and who was shown a notice."""
 
     records: Duration = 1095 * UNITS["d"]
     messages: Duration = 30 * UNITS["d"]
+    served: Duration = 365 * UNITS["d"]
 
 
 class ChoicesConfig(_Strict):
@@ -240,6 +276,7 @@ class SiteConfig(_Strict):
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
+    bias_detection: NecessityConfig | None = None
 
 
 class FileConfig(_Strict):
