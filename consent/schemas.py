@@ -30,10 +30,15 @@ PurposeName = Literal["measurement", "personalisation", "fairness_audit"]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 Label = Annotated[str, Field(pattern=LABEL)]
-Subject = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_blank)]
+NOT_BLANK: JsonDict = {"pattern": r"[^\s\x1c-\x1f\x85]"}
+Subject = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=NOT_BLANK), AfterValidator(_not_blank)]
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 SignalText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,8192}$")]
+
+
+def _given(name: str, schema: JsonDict) -> JsonDict:
+    return {"required": [name], "properties": {name: schema}}
 
 
 class _Strict(BaseModel):
@@ -65,6 +70,9 @@ class SignalsBody(_Strict):
         return Signals(self.tcf, self.gpp, header or self.gpc is True)
 
 
+_SIGNALS: JsonValue = [_given("tcf", {"type": "string"}), _given("gpp", {"type": "string"}), _given("gpc", {"const": True})]
+
+
 class _OfPerson(_Strict):
     subject: Subject = Field(repr=False)
     id_type: Word = "user"
@@ -87,6 +95,7 @@ class ConsentBody(_OfPerson):
     """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
 
     model_config = ConfigDict(json_schema_extra=_CHOICE_OR_SIGNAL)
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_given("purposes", {"type": "object"}), _given("signals", {"anyOf": _SIGNALS})]})
 
     jurisdiction: Word | None = None
     purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)] | None = None
@@ -138,8 +147,15 @@ class WithdrawBody(_OfPurposes):
     jurisdiction: Word | None = None
 
 
+def _either(one: str, other: str) -> JsonDict:
+    """That both may be given if they agree is more than a schema can say."""
+    return {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+
+
 class NoticeTextBody(_Strict):
     """`PUT /v1/notices/{id}`: one locale of one version. `text` or `sha256` of its bytes in UTF-8, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_either("text", "sha256"), _either("sha256", "text")]})
 
     version: Label
     locale: Locale
