@@ -2,23 +2,32 @@
 
 All comparisons of one scan share one error rate: p-values are Holm-adjusted; intervals are simultaneous at 95 % with Bonferroni's width
 (a little wider than Holm's test needs: a p-value just below 0.05 can stand beside an interval that still holds zero, and the verdict
-follows the interval). Mirror images (two groups, two arms) count as one comparison. The rest is everybody in the other named groups.
+follows the interval). Single groups in exposure and reward have four fifths of the error rate, so that whatever else is asked costs them
+next to nothing; the other levels have equal parts of the rest. Mirror images (two groups, two arms) count as one comparison. The rest of
+a group is everybody in the other named groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import reduce
-from operator import add
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from audit.differences import Difference, Reason, Tally, Verdict, bonferroni_critical, holm, verdict_of
+import numpy as np
+
+from audit.differences import Reason, Verdict, critical_value, holm, verdict_of
+from audit.pairs import Floats, Pairs, Tallies
+from audit.questions import Asked, Level
+
+FIRST_PART = 0.8
+"""Part of the error rate that single groups' exposure and reward have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One group against all other named groups of its dimension."""
+    """One group against all other named groups of its dimension. `people` and the like are noisy, each with its noise beside it."""
 
     dimension: str
     group: str
@@ -34,28 +43,50 @@ class Comparison:
     people: float
     people_sd: float
     detectable: float | None
+    level: Level = Level.GROUPS
+    by: dict[str, str] = field(default_factory=dict)
+    stratum: dict[str, str] | None = None
+    parameter: str | None = None
+    mean: float | None = None
+    """For intensity: the mean parameter of the group, in its own unit."""
+    rest_mean: float | None = None
+    ratio: float | None = None
+    ratio_interval: tuple[float, float | None] | None = None
+    """Simultaneous with `interval`; open above where no ratio is too large."""
+    ratio_to_highest: float | None = None
+    """Over the highest rate among groups that can be assessed; chance pushes it down, so it has no interval."""
+    rest_people: float = 0.0
+    rest_people_sd: float = 0.0
+    standard_error: float | None = None
+    noise_error: float | None = None
+    """The part of the standard error that is noise and not people."""
 
     @property
     def subject(self) -> str:
         """What a finding about this comparison is about; the same text in every scan."""
-        shown = f" {self.arm}" if self.arm else ""
-        return f"{self.dimension}={self.group} {self.statistic}{shown}"
+        group = ", ".join(f"{name}={value}" for name, value in self.by.items()) or f"{self.dimension}={self.group}"
+        inside = "".join(f" within {name}={value}" for name, value in (self.stratum or {}).items())
+        shown = "".join(f" {word}" for word in (self.arm, self.parameter) if word)
+        return f"{group}{inside} {self.statistic}{shown}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        words = {"verdict": self.verdict.value, "reason": self.reason.value if self.reason else None}
-        return asdict(self) | words | {"subject": self.subject, "interval": list(self.interval) if self.interval else None}
+        words = {"verdict": self.verdict.value, "reason": self.reason.value if self.reason else None, "level": self.level.value}
+        pairs = {name: list(found) if (found := getattr(self, name)) else None for name in ("interval", "ratio_interval")}
+        return asdict(self) | words | pairs | {"subject": self.subject}
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The largest gap between any two groups, with a p-value calibrated on equal groups."""
+    """The largest gap between any two groups, with a p-value calibrated on equal groups; by itself, not corrected for other gaps."""
 
     dimension: str
     statistic: str
     arm: str | None
     gap: float
     p: float
+    parameter: str | None = None
+    stratum: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +107,9 @@ class Inference:
     comparisons: tuple[Comparison, ...]
     gaps: tuple[Gap, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    odds: tuple[Comparison, ...] = ()
+    """Exposure among those who gave the reward and among those who did not: a family of its own, simultaneous in itself. It follows from
+    exposure and reward, so it is shown beside them, and neither the scan's verdict nor a finding comes from it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -85,60 +119,176 @@ class Inference:
             "comparisons": [c.to_json() for c in self.comparisons],
             "gaps": [asdict(g) for g in self.gaps],
             "unknown": [asdict(u) for u in self.unknown],
+            "odds": [c.to_json() for c in self.odds],
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What one comparison compares; questions with equal `distinct` are mirror images of each other."""
-
-    dimension: str
-    group: str
-    statistic: str
-    arm: str | None
-    difference: Difference | None
-    distinct: tuple[str | None, ...]
-
-
-def questions_of(
-    dimension: str, statistic: str, arm: str | None, tallies: Mapping[str, Tally], *, mirrored_arm: bool = False
-) -> list[Question]:
-    """One question for each group."""
-    found = []
-    for group, tally in tallies.items():
-        others = [t for name, t in tallies.items() if name != group]
-        difference = Difference(tally, reduce(add, others)) if others else None
-        distinct = (dimension, statistic, None if mirrored_arm else arm, None if len(tallies) == 2 else group)
-        found.append(Question(dimension, group, statistic, arm, difference, distinct))
-    return found
-
-
-def answer(questions: Sequence[Question], limit: float) -> tuple[Comparison, ...]:
-    """Judge all questions of a scan together."""
-    tested = {q.distinct: q.difference.p_value() for q in questions if q.difference and q.difference.reason is None}
-    adjusted, critical = holm(tested), bonferroni_critical(len(tested))
-    return tuple(_compare(q, adjusted, critical, limit) for q in questions)
-
-
-def _compare(question: Question, adjusted: Mapping[tuple[str | None, ...], float], critical: float, limit: float) -> Comparison:
-    difference = question.difference
-    reason = difference.reason if difference else Reason.NO_OTHER_GROUP
-    value = difference.value if difference else None
-    assessed = difference if reason is None else None
-    interval = assessed.interval(critical) if assessed else None
-    return Comparison(
-        dimension=question.dimension,
-        group=question.group,
-        statistic=question.statistic,
-        arm=question.arm,
-        rate=difference.group.rate if difference and value is not None else None,
-        rest_rate=difference.rest.rate if difference and value is not None else None,
-        difference=value,
-        interval=interval,
-        p=adjusted[question.distinct] if assessed else None,
-        verdict=verdict_of(interval, limit),
-        reason=reason,
-        people=difference.group.total if difference else 0.0,
-        people_sd=difference.group.noise_sd if difference else 0.0,
-        detectable=assessed.detectable(critical) if assessed else None,
+def answer(scans: Sequence[tuple[Sequence[Asked], float]]) -> list[tuple[Comparison, ...]]:
+    """Judge the questions of each scan together, under its limit. Scans share nothing but the arithmetic, which is done at once."""
+    every = [asked for scan, _ in scans for asked in scan]
+    if not every:
+        return [() for _ in scans]
+    groups = Tallies.joined([asked.groups for asked in every])
+    rest = Tallies.joined([asked.rest for asked in every])
+    lone = np.concatenate([np.full(len(asked.labels), len(asked.labels) < 2) for asked in every])
+    beyond = groups.beyond_noise & rest.beyond_noise & ~lone
+    pairs = Pairs(
+        groups.at(beyond),
+        rest.at(beyond),
+        *(_each(every, [value(asked) for asked in every])[beyond] for value in (_keep, _other, lambda asked: asked.dispersion)),
     )
+    tested = beyond.copy()
+    tested[beyond] = pairs.enough
+    p_values = np.full(len(lone), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values[beyond] = pairs.p_values()
+    keys = [key for asked in every for key in _keys(asked)]
+    adjusted, critical = np.full(len(lone), np.nan), np.full(len(lone), np.nan)
+    start = 0
+    for scan, _ in scans:
+        stop = start + sum(len(asked.labels) for asked in scan)
+        levels = [asked.level for asked in scan for _ in asked.labels]
+        _correct(slice(start, stop), keys, levels, tested, p_values, adjusted, critical)
+        start = stop
+    figures = _figures(pairs, beyond, tested, critical)
+    compared = _compared(every, scans, groups, rest, lone, adjusted, figures)
+    return [tuple(next(compared) for asked in scan for _ in asked.labels) for scan, _ in scans]
+
+
+def _keep(asked: Asked) -> float:
+    return asked.randomised[0]
+
+
+def _other(asked: Asked) -> float:
+    return asked.randomised[1]
+
+
+def _each(every: Sequence[Asked], values: Sequence[float]) -> Floats:
+    return np.repeat(np.array(values, dtype=np.float64), [len(asked.labels) for asked in every])
+
+
+def _keys(asked: Asked) -> list[Hashable]:
+    return [(asked.same, None if len(asked.labels) == 2 else label) for label in asked.labels]
+
+
+def _correct(
+    here: slice, keys: Sequence[Hashable], levels: Sequence[Level], tested: Any, p_values: Floats, adjusted: Floats, critical: Floats
+) -> None:
+    """Fill in adjusted p-values and critical values of one scan. A question asked on two levels belongs to the first."""
+    places = [at for at in range(here.start, here.stop) if tested[at]]
+    level_of: dict[Hashable, Level] = {}
+    for at in places:
+        level_of.setdefault(keys[at], levels[at - here.start])
+    counted = Counter(level_of.values())
+    further = len(counted) - (Level.GROUPS in counted)
+    first = (FIRST_PART if further else 1.0) if Level.GROUPS in counted else 0.0
+    part = {level: first if level is Level.GROUPS else (1 - first) / further for level in counted}
+    weights = {key: part[level] / counted[level] for key, level in level_of.items()}
+    found = holm({keys[at]: float(p_values[at]) for at in places}, weights)
+    values = {weight: critical_value(weight) for weight in set(weights.values())}
+    for at in places:
+        adjusted[at], critical[at] = found[keys[at]], values[weights[keys[at]]]
+
+
+def _figures(pairs: Pairs, beyond: Any, tested: Any, critical: Floats) -> dict[str, list[float | None]]:
+    """Everything that is stated of comparisons, one entry each, None where it is not known."""
+    inside = tested[beyond]
+    critical = np.where(inside, critical[beyond], 1.0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        low, high = pairs.intervals(critical)
+        ratio = pairs.ratio()
+        ratio_low, ratio_high = pairs.ratio_intervals(critical)
+        errors = pairs.standard_error(np.clip(pairs.value, -1.0, 1.0))
+        judged = {
+            "low": low,
+            "high": high,
+            "ratio": ratio,
+            "ratio_low": np.where(np.isfinite(ratio), ratio_low, np.nan),
+            "ratio_high": np.where(np.isfinite(ratio), ratio_high, np.nan),
+            "standard_error": errors,
+            "noise_error": pairs.noise_error(),
+            "detectable": pairs.detectable(critical),
+        }
+    figures = {name: _spread(np.where(inside, values, np.nan), beyond) for name, values in judged.items()}
+    seen = {"difference": pairs.value, "rate": pairs.group.rate, "rest_rate": pairs.rest.rate}
+    return figures | {name: _spread(values, beyond) for name, values in seen.items()}
+
+
+def _spread(values: Floats, chosen: Any) -> list[float | None]:
+    whole = np.full(len(chosen), np.nan)
+    whole[chosen] = values
+    return [None if math.isnan(value) else value for value in whole.tolist()]
+
+
+def _compared(
+    every: Sequence[Asked],
+    scans: Sequence[tuple[Sequence[Asked], float]],
+    groups: Tallies,
+    rest: Tallies,
+    lone: Any,
+    adjusted: Floats,
+    figures: dict[str, list[float | None]],
+) -> Iterator[Comparison]:
+    limits = [limit for scan, limit in scans for _ in scan]
+    p_values = [None if math.isnan(p) else p for p in adjusted.tolist()]
+    people, people_sd = groups.total.tolist(), groups.total_sd.tolist()
+    rest_people, rest_sd = rest.total.tolist(), rest.total_sd.tolist()
+    lone = lone.tolist()
+    start = 0
+    for asked, limit in zip(every, limits, strict=True):
+        places = range(start, start + len(asked.labels))
+        start = places.stop
+        highest = max((rate for at in places if figures["low"][at] is not None and (rate := figures["rate"][at]) is not None), default=0.0)
+        for at, label in zip(places, asked.labels, strict=True):
+            one = {name: values[at] for name, values in figures.items()}
+            interval = _interval(one["low"], one["high"])
+            reason = None
+            if interval is None:
+                reason = Reason.NO_OTHER_GROUP if lone[at] else Reason.NOISE if one["difference"] is None else Reason.EXPECTED
+            plain = asked.span is None
+            yield Comparison(
+                dimension=asked.dimension,
+                group=" x ".join(label),
+                statistic=asked.statistic,
+                arm=asked.arm,
+                rate=one["rate"],
+                rest_rate=one["rest_rate"],
+                difference=one["difference"],
+                interval=interval,
+                p=p_values[at],
+                verdict=verdict_of(interval, limit),
+                reason=reason,
+                people=people[at],
+                people_sd=people_sd[at],
+                detectable=one["detectable"],
+                level=asked.level,
+                by=dict(zip(asked.names, label, strict=True)),
+                stratum=dict([asked.stratum]) if asked.stratum else None,
+                parameter=asked.parameter,
+                mean=_in_unit(asked, one["rate"]),
+                rest_mean=_in_unit(asked, one["rest_rate"]),
+                ratio=one["ratio"] if plain else None,
+                ratio_interval=_open(one["ratio_low"], one["ratio_high"]) if plain else None,
+                ratio_to_highest=max(one["rate"], 0.0) / highest
+                if plain and interval and one["rate"] is not None and highest > 0
+                else None,
+                rest_people=0.0 if lone[at] else rest_people[at],
+                rest_people_sd=0.0 if lone[at] else rest_sd[at],
+                standard_error=one["standard_error"],
+                noise_error=one["noise_error"],
+            )
+
+
+def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
+def _open(low: float | None, high: float | None) -> tuple[float, float | None] | None:
+    return None if low is None or high is None else (low, None if math.isinf(high) else high)
+
+
+def _in_unit(asked: Asked, rate: float | None) -> float | None:
+    if asked.span is None or rate is None:
+        return None
+    low, high = asked.span
+    return low + rate * (high - low)

@@ -17,6 +17,7 @@ from audit.comparisons import Inference
 from audit.differences import Verdict
 from audit.inference import NoisyTable, infer, summed
 from audit.metrics import point_metrics
+from audit.questions import Comparing
 from audit.store import AuditStore, Scan
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock, iso
@@ -84,7 +85,7 @@ class Scanner:
         measure = _measure_of(site, audit)
         usable = [r for r in self._releases.since(site.name, measure.id, -1) if r.usable is True]
         table = summed(measure, usable)
-        inference = infer(table, audit.limit)
+        inference = infer(table, audit.limit, Comparing(audit.intersections, site.policies[audit.policy].arms))
         span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
         result = _result(audit, table, inference, span)
         now_ms = self._clock.now_ms()

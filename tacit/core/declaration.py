@@ -148,6 +148,8 @@ class Measure:
     """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
     subject_of: str = ""
     """The policy that a policy or audit measure belongs to."""
+    strata: tuple[str, ...] = ()
+    """Which dimensions of an audit measure are context of its policy and not groups."""
 
     @cached_property
     def cells(self) -> int:
@@ -189,7 +191,7 @@ class Measure:
             "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
             "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
             "subject_of": self.subject_of,
-        }
+        } | ({"strata": list(self.strata)} if self.strata else {})
 
     @cached_property
     def id(self) -> int:
@@ -231,6 +233,7 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
+        strata=tuple(definition.get("strata", ())),
     )
 
 
@@ -272,6 +275,10 @@ class Audit:
     purpose: str
     limit: float
     share: Decimal
+    strata: tuple[Dimension, ...] = ()
+    """Context of the policy within which groups are compared too."""
+    intersections: tuple[tuple[str, ...], ...] = ()
+    """Which groups are compared crossed with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,17 +368,18 @@ def policy_measure(site: str, policy: Policy) -> Measure:
 
 
 def audit_measure(site: str, audit: Audit, policy: Policy) -> Measure:
-    """group x arm x reward under the audit's own purpose."""
+    """group x stratum x arm x reward under the audit's own purpose."""
     return Measure(
         site=site,
         name=f"audit.{audit.name}",
         kind=Kind.AUDIT,
         event="trial",
         purpose=audit.purpose,
-        dimensions=(*audit.groups, policy.arm_dimension, REWARD),
+        dimensions=(*audit.groups, *audit.strata, policy.arm_dimension, REWARD),
         share=audit.share,
         over_time="prefix",
         subject_of=policy.name,
+        strata=tuple(stratum.name for stratum in audit.strata),
     )
 
 
