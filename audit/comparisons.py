@@ -142,7 +142,7 @@ def answer(scans: Sequence[tuple[Sequence[Asked], float]]) -> list[tuple[Compari
     p_values = np.full(len(lone), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_values[beyond] = pairs.p_values()
-    keys = [key for asked in every for key in _keys(asked)]
+    keys = [key for asked in every for key in keys_of(asked)]
     adjusted, critical = np.full(len(lone), np.nan), np.full(len(lone), np.nan)
     start = 0
     for scan, _ in scans:
@@ -167,7 +167,8 @@ def _each(every: Sequence[Asked], values: Sequence[float]) -> Floats:
     return np.repeat(np.array(values, dtype=np.float64), [len(asked.labels) for asked in every])
 
 
-def _keys(asked: Asked) -> list[Hashable]:
+def keys_of(asked: Asked) -> list[Hashable]:
+    """For each group what its question is; mirror images have the same."""
     return [(asked.same, None if len(asked.labels) == 2 else label) for label in asked.labels]
 
 

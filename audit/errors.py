@@ -22,3 +22,11 @@ class ReleaseMismatch(Problem):
     type = "release-mismatch"
     title = "The releases do not belong together"
     default_next_step = "Scan the releases of one measure definition at a time."
+
+
+class TrendBusy(Problem):
+    """Many scans of one audit ran at the same time."""
+
+    type = "trend-busy"
+    title = "Other scans of this audit are running"
+    default_next_step = "Scan again in a moment."

@@ -134,7 +134,7 @@ class Asking:
                 yield self._shown(EXPOSURE, counts.sum(axis=2), frozenset([at]), per=2, arm=arm)
         yield self._asked(REWARD, counts[:, :, 1].sum(1), counts[:, :, 0].sum(1), count, count, (REWARD,))
         for at, arm in enumerate(self._arms):
-            if arm != HOLDOUT:
+            if arm != HOLDOUT and count > 1:
                 yield self._asked(REWARD_OF_ARM, counts[:, at, 1], counts[:, at, 0], 1, 1, (REWARD_OF_ARM, arm), arm=arm)
 
     def odds(self) -> Iterator[tuple[Asked, Asked]]:

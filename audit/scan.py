@@ -1,7 +1,7 @@
 """The bias scan: every declared audit of a site, over all usable releases of its measure.
 
-A scan reads what is published and spends no budget. The invariant: its result, the findings it opens and its line in the evidence log are
-written in one transaction, and a slot is scanned once however often it is asked for.
+A scan reads what is published and spends no budget. The invariant: its result, the trend's new state, the findings it opens and its line
+in the evidence log are written in one transaction, and a slot is scanned once however often it is asked for.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.comparisons import Inference
 from audit.differences import Verdict
+from audit.errors import TrendBusy
 from audit.inference import NoisyTable, infer, summed
 from audit.metrics import point_metrics
 from audit.questions import Comparing
 from audit.store import AuditStore, Scan
+from audit.trend import Step, advance, fresh
+from audit.trend_store import Kept, TrendMoved, TrendStore
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock, iso
 from tacit.core.db import writing
@@ -27,6 +30,11 @@ from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.ids import new_id
 
 EXIT_FINE, EXIT_BREACH = 0, 3
+
+TRIES = 5
+"""Scans that run at the same time move the trend one after the other; so often one of them starts again."""
+
+YEAR_MS = 365 * 86_400_000
 
 ASSUMPTIONS = (
     "People are independent of each other and trials of different epochs are treated as if they came from different people.",
@@ -74,6 +82,7 @@ class Scanner:
 
     def __init__(self, releases: ReleaseStore, store: AuditStore, evidence: EvidenceLog, clock: Clock) -> None:
         self._releases, self._store, self._evidence, self._clock = releases, store, evidence, clock
+        self._trends = TrendStore(store.engine)
 
     def scan(self, site: Site, slot: int | None = None) -> list[ScanResult]:
         """Scan every audit of a site. A slot that is scanned already answers with its stored result."""
@@ -82,27 +91,39 @@ class Scanner:
     def _scan(self, site: Site, audit: Audit, slot: int | None) -> ScanResult:
         if slot is not None and (done := self._store.scan_of_slot(site.name, audit.name, slot)) is not None:
             return ScanResult(done)
+        for _ in range(TRIES):
+            try:
+                return self._attempt(site, audit, slot)
+            except TrendMoved:
+                continue
+            except IntegrityError:
+                # Another process finished this slot between our look and our write; its result is the slot's result.
+                done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
+                if done is None:
+                    raise
+                return ScanResult(done)
+        raise TrendBusy()
+
+    def _attempt(self, site: Site, audit: Audit, slot: int | None) -> ScanResult:
         measure = _measure_of(site, audit)
-        usable = [r for r in self._releases.since(site.name, measure.id, -1) if r.usable is True]
+        before = self._trends.read(site.name, audit.name)
+        every = self._releases.since(site.name, measure.id, -1)
+        usable = [r for r in every if r.usable is True]
         table = summed(measure, usable)
         inference = infer(table, audit.limit, Comparing(audit.intersections, site.policies[audit.policy].arms))
+        through_ms = before.state["through_ms"] if before.state and before.state["measure"] == str(measure.id) else -1
+        step = advance(measure, before.state, fresh(every, through_ms), table, audit.limit, YEAR_MS / site.privacy.epoch_ms)
         span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
-        result = _result(audit, table, inference, span)
+        result = _result(audit, table, inference, span) | {"trend": step.report}
         now_ms = self._clock.now_ms()
         scan = Scan(new_id("scan", now_ms=now_ms), site.name, audit.name, slot, now_ms, inference.verdict.value, result)
-        try:
-            return self._store_all(scan, inference)
-        except IntegrityError:
-            # Another process finished this slot between our look and our write; its result is the slot's result.
-            done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
-            if done is None:
-                raise
-            return ScanResult(done)
+        return self._store_all(scan, inference, before, step)
 
-    def _store_all(self, scan: Scan, inference: Inference) -> ScanResult:
+    def _store_all(self, scan: Scan, inference: Inference, before: Kept, step: Step) -> ScanResult:
         opened = []
         with writing(self._store.engine) as connection:
             self._store.save_scan(scan, connection)
+            self._trends.write(scan.site, scan.audit, before, step.state, scan.id, connection)
             for comparison in inference.comparisons:
                 if comparison.verdict is not Verdict.BREACH:
                     continue
@@ -112,6 +133,9 @@ class Scanner:
             if opened:
                 alert = {"audit": scan.audit, "scan": scan.id, "findings": opened}
                 self._store.raise_alert(scan.site, "audit.breach", alert, at_ms=scan.at_ms, connection=connection)
+            elif step.alarms:
+                news = {"audit": scan.audit, "scan": scan.id, "subjects": list(step.alarms)}
+                self._store.raise_alert(scan.site, "audit.trend", news, at_ms=scan.at_ms, connection=connection)
             body = {
                 "scan": scan.id,
                 "audit": scan.audit,
