@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve, signals
+from benchmarks import close, error, fairness, noise, serve, signals, trend
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -20,6 +20,8 @@ def main() -> None:
         "error": error.run,
         "serve": serve.run,
         "signals": signals.run,
+        "fairness": fairness.run,
+        "trend": trend.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

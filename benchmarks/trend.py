@@ -41,7 +41,7 @@ def run() -> Iterator[Result]:
 
 
 def strategy() -> Strategy:
-    """The square root of prefix sums, cut to two thirds of a year."""
+    """The square root of prefix sums, for one block of a year."""
     coefficients = [1.0]
     for k in range(1, WEEKS):
         coefficients.append(coefficients[-1] * (2 * k - 1) / (2 * k))
@@ -56,17 +56,14 @@ def first_alarm(drift: float, sd: float, block: Strategy | None) -> int | None:
     if block:
         e = np.array(inverse(block))
         noise = np.array([e[: t + 1][::-1] @ noise[: t + 1] for t in range(WEEKS)])
-    total = np.zeros(MEASURE.cells)
     for week in range(WEEKS):
         rates = np.full(4, RATE)
         rates[1] += drift if week >= START else 0.0
         sizes = generator.multinomial(PEOPLE, SHARES)
         hits = generator.binomial(sizes, rates)
         values = np.stack([sizes - hits, hits], axis=1).ravel() + noise[week]
-        total += values
         release = _release(week, values, sd, block)
-        whole = summed(MEASURE, [release])
-        step = advance(MEASURE, state, [release], whole, DRIFT, WEEKS)
+        step = advance(MEASURE, state, [release], summed(MEASURE, [release]), DRIFT, WEEKS)
         state = step.state
         if step.alarms:
             return week

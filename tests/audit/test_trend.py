@@ -84,15 +84,15 @@ def test_innovations_of_correlated_noise_are_independent_and_the_scores_themselv
     # 1,500 blocks of 4 windows: 4,500 pairs of neighbours. Standard error .015.
     scored: list[list[float]] = []
     plain: list[list[float]] = []
+    products = [noise_products([week(t, [0] * MEASURE.cells, 3.0, HALF)], [Span("block0", (s,)) for s in range(t)]) for t in range(4)]
     for _ in range(1500):
         drawn = GENERATOR.normal(0, 3.0, 4)
         noise = [float(np.array(inverse(HALF)[: t + 1])[::-1] @ drawn[: t + 1]) for t in range(4)]
         past: list[tuple[int, Score, float]] = []
         z = []
         for t, value in enumerate(noise):
-            one, variance = Score(value, 0.0, 0.0, 0.0, 1, 1, 1, 1), (3.0 * spread(HALF, (t,))) ** 2
-            products = noise_products([week(t, [0] * MEASURE.cells, 3.0, HALF)], [Span("block0", (s,)) for s in range(t)])
-            found = innovation(one, variance, past, products)
+            one, variance = Score(value, 0.0, 1e-6, 0.0, 1, 1, 1, 1), (3.0 * spread(HALF, (t,))) ** 2
+            found = innovation(one, variance, past, products[t])
             assert found is not None
             z.append(found.z)
             past.append((t, one, variance))
