@@ -22,6 +22,9 @@ from benchmarks.services import GROUPS, LIMIT, MECHANISMS, RATE, SHARES
 
 EACH, PEOPLE, EPSILONS = 2_000, (1_000, 10_000, 100_000), (0.25, 1.0, 4.0)
 GENERATOR = np.random.default_rng()
+NAIVE = 500
+"""Tables of each entry that the naive test sees."""
+
 POWER = (
     ("discrete_laplace", 1_000, 0.18),
     ("discrete_gaussian", 1_000, 0.14),
