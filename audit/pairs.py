@@ -27,7 +27,7 @@ from audit.differences import MINIMUM_EXPECTED, MINIMUM_NOISE_SDS, NORMAL, POWER
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-HALVINGS = 44
+HALVINGS = 36
 """Bisections of a range of length 2: far below the last printed digit."""
 
 RATIO_END = 1e6
