@@ -72,7 +72,7 @@ def _entry(mechanism: str, epsilon: float, people: int) -> Iterator[Result]:
     assessed = np.mean([[g["interval"] is not None for g in a["groups"]] for a in answers], axis=0)
     share = ", ".join(f"{100 * part:.0f}" for part in assessed)
     fair, covered = _flags(answers), _coverage(unfair)
-    few = assessed.max() < 0.99  # the size rule leaves too few tables to speak of a rate
+    few = assessed.max() < 0.9  # the size rule leaves too few tables to speak of a rate
     yield Result(
         f"false findings, {at}",
         f"{100 * fair:.1f} % (z {100 * _naive(lines):.0f}, plug-in {100 * _plug_in(lines):.0f})",
@@ -135,11 +135,12 @@ def _seconds() -> Iterator[Result]:
     took = time.perf_counter() - began
     yield Result("2,000 tables of 4 groups through the command", f"{took:.1f} s", "<= 20 s", took <= 20)
     ours, theirs = _one_policy()
-    yield Result("one policy's inference and point metrics from cells", f"{1000 * ours:.0f} ms", "< 50 ms", ours < 0.05)
-    yield Result("fairlearn's MetricFrame on a million rows", f"{theirs:.1f} s, {theirs / ours:.0f} x")
+    yield Result("one policy's inference and point metrics, processor time", f"{1000 * ours:.0f} ms", "< 50 ms", ours < 0.05)
+    yield Result("fairlearn's MetricFrame on a million rows, the same", f"{theirs:.1f} s, {theirs / ours:.0f} x")
 
 
 def _one_policy() -> tuple[float, float]:
+    """Seconds of processor time, so that other work on the machine does not count."""
     from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
     from audit.inference import NoisyTable, infer
@@ -152,16 +153,16 @@ def _one_policy() -> tuple[float, float]:
     table = NoisyTable(measure, tuple(counts.tolist()), 9.0, 1)
     took = []
     for _ in range(7):
-        began = time.perf_counter()
+        began = time.process_time()
         infer(table, LIMIT)
         point_metrics(table)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     groups = GENERATOR.integers(0, 8, 1_000_000)
     shown, rewarded = GENERATOR.integers(0, 2, (2, 1_000_000))
     metrics = {"selected": selection_rate, "tpr": true_positive_rate, "fpr": false_positive_rate}
-    began = time.perf_counter()
+    began = time.process_time()
     MetricFrame(metrics=metrics, y_true=rewarded, y_pred=shown, sensitive_features=groups)
-    return statistics.median(took), time.perf_counter() - began
+    return statistics.median(took), time.process_time() - began
 
 
 _SITE = """
