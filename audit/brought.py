@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from audit.comparisons import Comparison, answer
+from audit.comparisons import Comparison
 from audit.differences import Verdict, worst
 from audit.errors import TableRefused
 from audit.foreign import ForeignTable, read_table
 from audit.gaps import gaps_of, spread_of
+from audit.judging import answer
 from audit.randomised import randomised_spread
 
 BATCH = 256

@@ -44,6 +44,16 @@ class Reason(StrEnum):
     EXPECTED = "too_few_expected"
 
 
+class Level(StrEnum):
+    """Comparisons that are corrected for together."""
+
+    GROUPS = "groups"
+    INTERSECTIONS = "intersections"
+    STRATA = "strata"
+    EXPERIENCE = "experience"
+    ODDS = "odds"
+
+
 def critical_value(part: float = 1.0) -> float:
     """Two-sided critical value of a test that has this part of `ALPHA`; 1/m of it for m tests is Bonferroni's.
 

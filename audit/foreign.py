@@ -8,9 +8,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from audit.differences import Level
 from audit.errors import TableRefused
 from audit.pairs import Tallies
-from audit.questions import REWARD, Asked, Level
+from audit.questions import REWARD, Asked
 from audit.randomised import randomised_groups
 
 EXACT, RANDOMISED = "none", "randomised_response"

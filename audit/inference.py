@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from audit.comparisons import Gap, Inference, Unknown, answer
-from audit.differences import MINIMUM_NOISE_SDS, worst
+from audit.comparisons import Gap, Inference, Unknown
+from audit.differences import MINIMUM_NOISE_SDS, Level, worst
 from audit.errors import ReleaseMismatch
 from audit.gaps import gaps_of, spread_of
-from audit.questions import EXPOSURE, REWARD, REWARD_OF_ARM, Asked, Asking, Comparing, Level, Rows, rows_of
+from audit.judging import answer
+from audit.questions import EXPOSURE, REWARD, REWARD_OF_ARM, Asked, Asking, Comparing, Rows, rows_of
 from privacy.models import Release
 from privacy.series import total
 from tacit.core.declaration import Measure

@@ -1,6 +1,6 @@
 """What a scan asks of one noisy table: which groups, of whom, in which statistic. No judgement is made here.
 
-Levels share the scan's error rate (`audit.comparisons`): single groups in exposure and reward are the first; intersections, strata and
+Levels share the scan's error rate (`audit.judging`): single groups in exposure and reward are the first; intersections, strata and
 what single groups experience are further ones.
 Odds stand apart: they follow from exposure and reward, so no verdict waits for them. The cell `other` of a group dimension is nobody's
 group and compared with nothing.
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from audit.differences import Level
 from audit.pairs import Floats, Tallies
 from tacit.core.declaration import HOLDOUT, OTHER, Dimension, Measure
 
@@ -26,16 +26,6 @@ REWARDED, UNREWARDED = "exposure_of_rewarded", "exposure_of_unrewarded"
 
 OFFERED, INTENSITY = "offered", "intensity"
 """Share of a group whose arm has a parameter; mean of a numeric parameter, from 0 for its smallest declared value to 1 for its largest."""
-
-
-class Level(StrEnum):
-    """Comparisons that are corrected for together."""
-
-    GROUPS = "groups"
-    INTERSECTIONS = "intersections"
-    STRATA = "strata"
-    EXPERIENCE = "experience"
-    ODDS = "odds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,26 @@ in the evidence log are written in one transaction, and a slot is scanned once h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from audit.comparisons import Inference
 from audit.differences import Verdict
 from audit.errors import TrendBusy
+from audit.findings_store import find
 from audit.inference import NoisyTable, infer, summed
+from audit.lifecycle import Lifecycle, Outcome, Since, about_scan
 from audit.metrics import point_metrics
+from audit.notifications import Notice, notify
+from audit.ports import Corrections, NoCorrections
 from audit.questions import Comparing
+from audit.results import ScanResult
+from audit.slots import Missed
 from audit.store import AuditStore, Scan
 from audit.trend import Step, advance, fresh
 from audit.trend_store import Kept, TrendMoved, TrendStore
@@ -36,6 +44,8 @@ TRIES = 5
 
 YEAR_MS = 365 * 86_400_000
 
+Settle = Callable[[Connection], bool]
+
 ASSUMPTIONS = (
     "People are independent of each other and trials of different epochs are treated as if they came from different people.",
     "The limit is the site's own policy. No verdict here says that a law is complied with.",
@@ -43,57 +53,48 @@ ASSUMPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ScanResult:
-    """The outcome of one audit's scan, as it is stored and shown."""
+class _Moved:
+    """The trend before this scan and after it."""
 
-    scan: Scan
-    opened: tuple[str, ...] = ()
-    """Ids of findings that this scan opened."""
+    before: Kept
+    step: Step
 
-    @property
-    def audit(self) -> str:
-        """The audit's name."""
-        return self.scan.audit
 
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of all comparisons."""
-        return Verdict(self.scan.verdict)
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one line, the interval of the clearest difference before its point."""
-        head = f"{self.scan.site} {self.scan.audit}: {self.scan.verdict}"
-        judged = [c for c in self.scan.result["comparisons"] if c["verdict"] == self.scan.verdict]
-        shown = [c for c in judged if c["interval"] is not None]
-        if self.verdict in (Verdict.BREACH, Verdict.ATTENTION) and shown:
-            one = max(shown, key=lambda c: abs(c["difference"]))
-            low, high = (100 * edge for edge in one["interval"])
-            return f"{head}. {one['subject']}: {low:+.1f} to {high:+.1f} points from the rest (best guess {100 * one['difference']:+.1f})."
-        return f"{head} ({len(judged)} of {len(self.scan.result['comparisons'])} comparisons, {self.scan.result['releases']} releases)."
-
-    def to_json(self) -> dict[str, Any]:
-        """The public form."""
-        return self.scan.to_json() | {"opened": list(self.opened)}
+class SlotTakenOver(Exception):
+    """The lease on a slot ran out and another process has it now; nothing was written."""
 
 
 class Scanner:
     """Runs in the sanitiser and on the command line; `evidence` is the log of the same released vault as `store`."""
 
-    def __init__(self, releases: ReleaseStore, store: AuditStore, evidence: EvidenceLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        releases: ReleaseStore,
+        store: AuditStore,
+        evidence: EvidenceLog,
+        clock: Clock,
+        corrections: Corrections | None = None,
+    ) -> None:
         self._releases, self._store, self._evidence, self._clock = releases, store, evidence, clock
         self._trends = TrendStore(store.engine)
+        self._lifecycle = Lifecycle(evidence, corrections or NoCorrections(), clock)
 
     def scan(self, site: Site, slot: int | None = None) -> list[ScanResult]:
         """Scan every audit of a site. A slot that is scanned already answers with its stored result."""
-        return [self._scan(site, audit, slot) for audit in site.audits.values()]
+        return [self.scan_audit(site, audit, slot) for audit in site.audits.values()]
 
-    def _scan(self, site: Site, audit: Audit, slot: int | None) -> ScanResult:
+    def scan_audit(
+        self, site: Site, audit: Audit, slot: int | None = None, *, until_ms: int | None = None, settle: Settle | None = None
+    ) -> ScanResult:
+        """Scan one audit over the windows that end by `until_ms`.
+
+        `settle` runs last in the transaction that stores the result and says whether the slot is still ours. Raises `SlotTakenOver`.
+        """
         if slot is not None and (done := self._store.scan_of_slot(site.name, audit.name, slot)) is not None:
             return ScanResult(done)
         for _ in range(TRIES):
             try:
-                return self._attempt(site, audit, slot)
+                return self._attempt(site, audit, slot, until_ms, settle)
             except TrendMoved:
                 continue
             except IntegrityError:
@@ -104,37 +105,53 @@ class Scanner:
                 return ScanResult(done)
         raise TrendBusy()
 
-    def _attempt(self, site: Site, audit: Audit, slot: int | None) -> ScanResult:
+    def _attempt(self, site: Site, audit: Audit, slot: int | None, until_ms: int | None, settle: Settle | None) -> ScanResult:
         measure = _measure_of(site, audit)
         before = self._trends.read(site.name, audit.name)
-        every = self._releases.since(site.name, measure.id, -1)
+        every = [r for r in self._releases.since(site.name, measure.id, -1) if until_ms is None or r.window.end_ms <= until_ms]
         usable = [r for r in every if r.usable is True]
         table = summed(measure, usable)
-        inference = infer(table, audit.limit, Comparing(audit.intersections, site.policies[audit.policy].arms))
+        comparing = Comparing(audit.intersections, site.policies[audit.policy].arms)
+        inference = infer(table, audit.limit, comparing)
         through_ms = before.state["through_ms"] if before.state and before.state["measure"] == str(measure.id) else -1
-        step = advance(measure, before.state, fresh(every, through_ms), table, audit.limit, YEAR_MS / site.privacy.epoch_ms)
+        step = advance(measure, before.state, fresh(every, through_ms), table, audit.limit, YEAR_MS / audit.terms.schedule_ms)
         span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
         result = _result(audit, table, inference, span) | {"trend": step.report}
         now_ms = self._clock.now_ms()
         scan = Scan(new_id("scan", now_ms=now_ms), site.name, audit.name, slot, now_ms, inference.verdict.value, result)
-        return self._store_all(scan, inference, before, step)
 
-    def _store_all(self, scan: Scan, inference: Inference, before: Kept, step: Step) -> ScanResult:
-        opened = []
+        @cache
+        def since(from_ms: int) -> Inference | None:
+            later = [r for r in usable if r.window.start_ms >= from_ms]
+            return infer(summed(measure, later), audit.limit, comparing) if later else None
+
+        return self._store_all(scan, audit, inference, since, settle, _Moved(before, step))
+
+    def overdue(self, site: Site) -> list[str]:
+        """Put on record and tell which findings of a site are past their due date; their ids."""
+        return self._lifecycle.overdue(self._store.engine, site.name, keep_ms=site.retention.messages_ms)
+
+    def skip(self, site: Site, audit: Audit, missed: Missed) -> None:
+        """Put on record that missed slots are given up. Where another process has done so, nothing happens."""
+        now_ms = self._clock.now_ms()
+        body = {"audit": audit.name, "first": iso(missed.first), "last": iso(missed.last), "slots": missed.number}
+        try:
+            with writing(self._store.engine) as connection:
+                self._store.skip(site.name, audit.name, missed, at_ms=now_ms, connection=connection)
+                self._store.raise_alert(site.name, "audit.skipped", body, at_ms=now_ms, connection=connection)
+                self._evidence.append([Entry("audit.skipped", site.name, body)], connection)
+        except IntegrityError:
+            return
+
+    def _store_all(self, scan: Scan, audit: Audit, inference: Inference, since: Since, settle: Settle | None, moved: _Moved) -> ScanResult:
         with writing(self._store.engine) as connection:
+            before = self._store.newest_verdict(scan.site, scan.audit, connection)
             self._store.save_scan(scan, connection)
-            self._trends.write(scan.site, scan.audit, before, step.state, scan.id, connection)
-            for comparison in inference.comparisons:
-                if comparison.verdict is not Verdict.BREACH:
-                    continue
-                detail = {"comparison": comparison.to_json(), "limit": inference.limit}
-                if (finding := self._store.open_finding(scan, comparison.subject, detail, connection)) is not None:
-                    opened.append(finding.id)
-            if opened:
-                alert = {"audit": scan.audit, "scan": scan.id, "findings": opened}
-                self._store.raise_alert(scan.site, "audit.breach", alert, at_ms=scan.at_ms, connection=connection)
-            elif step.alarms:
-                news = {"audit": scan.audit, "scan": scan.id, "subjects": list(step.alarms)}
+            self._trends.write(scan.site, scan.audit, moved.before, moved.step.state, scan.id, connection)
+            outcome = self._lifecycle.after_scan(scan, audit, inference, since, connection)
+            self._tell(scan, outcome, before, connection)
+            if moved.step.alarms and not outcome.opened:
+                news = {"audit": scan.audit, "scan": scan.id, "subjects": list(moved.step.alarms)}
                 self._store.raise_alert(scan.site, "audit.trend", news, at_ms=scan.at_ms, connection=connection)
             body = {
                 "scan": scan.id,
@@ -142,10 +159,22 @@ class Scanner:
                 "slot": scan.slot,
                 "verdict": scan.verdict,
                 "sha256": hashlib.sha256(canonical(scan.result)).hexdigest(),
-                "findings": opened,
+                "findings": list(outcome.news),
             }
             self._evidence.append([Entry("audit.scanned", scan.site, body)], connection)
-        return ScanResult(scan, tuple(opened))
+            if settle is not None and not settle(connection):
+                raise SlotTakenOver
+        return ScanResult(scan, (*outcome.opened, *outcome.reopened), tuple(outcome.reopened))
+
+    def _tell(self, scan: Scan, outcome: Outcome, before: str | None, connection: Connection) -> None:
+        """Alerts and messages: of a breach where findings are new, of attention where the scan before did not say so."""
+        notice = Notice.BREACH if outcome.breach else Notice.ATTENTION
+        if outcome.news:
+            alert = {"audit": scan.audit, "scan": scan.id, "findings": list(outcome.news)}
+            self._store.raise_alert(scan.site, notice, alert, at_ms=scan.at_ms, connection=connection)
+        if outcome.news or (scan.verdict == Verdict.ATTENTION and before != Verdict.ATTENTION):
+            found = [f for f in map(partial(find, connection, scan.site), outcome.news) if f is not None]
+            notify(connection, scan.site, notice, about_scan(scan, found), now_ms=scan.at_ms)
 
 
 def exit_code(results: Sequence[ScanResult]) -> int:

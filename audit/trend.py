@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from audit.comparisons import keys_of
 from audit.cusum import Chart, Side, threshold
+from audit.differences import Level
 from audit.increments import HISTORY, Innovation, Score, Span, innovation, newest_span, noise_products
 from audit.inference import NoisyTable, summed
+from audit.judging import keys_of
 from audit.pairs import Pairs
-from audit.questions import Asked, Asking, Level, rows_of
+from audit.questions import Asked, Asking, rows_of
 from privacy.models import Release
 from tacit.core.clock import iso
 from tacit.core.declaration import Measure

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, fairness, noise, serve, signals, trend
+from benchmarks import close, decide, error, evidence, experiments, fairness, gate, noise, serve, signals, trend, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -18,10 +18,15 @@ def main() -> None:
         "close": close.run,
         "noise": noise.run,
         "error": error.run,
+        "experiments": experiments.run,
+        "gate": gate.run,
         "serve": serve.run,
+        "decide": decide.run,
         "signals": signals.run,
         "fairness": fairness.run,
         "trend": trend.run,
+        "evidence": evidence.run,
+        "withdrawals": withdrawals.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audit.differences
-from audit.comparisons import Comparison, answer
-from audit.differences import Reason, Verdict, critical_value, holm, verdict_of, worst
+from audit.comparisons import Comparison
+from audit.differences import Level, Reason, Verdict, critical_value, holm, verdict_of, worst
 from audit.gaps import gaps_of, spread_of
+from audit.judging import answer
 from audit.pairs import Pairs, Tallies
-from audit.questions import REWARD, Asked, Level
+from audit.questions import REWARD, Asked
 
 Side = tuple[float, float]
 

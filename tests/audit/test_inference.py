@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from audit.brought import infer_table
-from audit.comparisons import Comparison, Inference, answer
+from audit.comparisons import Comparison, Inference
 from audit.errors import ReleaseMismatch, TableRefused
 from audit.foreign import read_table
 from audit.inference import EXPOSURE, infer, summed
+from audit.judging import answer
 from privacy.local import debiased, keep_probability, other_probability
 from tests.audit.examples import GENERATOR, GROUPS, audit_measure_of, example_site, line, release_of, trials, with_noise
 

@@ -11,9 +11,9 @@ import pytest
 from fairlearn.metrics import MetricFrame, selection_rate
 
 from audit.comparisons import Comparison, Inference
-from audit.differences import ALPHA, critical_value
+from audit.differences import ALPHA, Level, critical_value
 from audit.inference import NoisyTable, infer
-from audit.questions import INTENSITY, OFFERED, REWARDED, UNREWARDED, Comparing, Level
+from audit.questions import INTENSITY, OFFERED, REWARDED, UNREWARDED, Comparing
 from tacit.core.configuration import parse
 from tacit.core.declaration import Measure, measure_from
 from tacit.core.errors import ConfigurationInvalid

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "released_0005"
-down_revision = "released_0003"
+down_revision = "released_0007"
 branch_labels = None
 depends_on = None
 
