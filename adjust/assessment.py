@@ -89,7 +89,7 @@ def assess(policy: str, measure: Measure, releases: Sequence[Release], *, held_o
         end_ms=end_ms,
         windows=len(used),
         sequences=tuple(found),
-        needed=tuple(_needed(relative, first, days) for relative in EFFECTS if first.rate > 0),
+        needed=tuple(_needed(relative, first, days) for relative in EFFECTS if first.mean > 0),
         detectable=power.detectable(first.information) if first.information > 0 else None,
         sample_ratio=ratio,
         verdict=verdict,
@@ -98,14 +98,14 @@ def assess(policy: str, measure: Measure, releases: Sequence[Release], *, held_o
 
 
 def _needed(relative: float, first: Sequential, days: float) -> Needed:
-    difference = relative * first.rate
+    difference = relative * first.mean
     pace = first.information / days
 
     def more(information: float) -> float | None:
         left = max(information - first.information, 0.0) / pace if pace > 0 else float("inf")
         return left if left <= 3650 else None
 
-    return Needed(relative, difference, more(power.needed_always(difference, rate=first.rate)), more(power.needed(difference)))
+    return Needed(relative, difference, more(power.needed_always(difference, rate=first.mean)), more(power.needed(difference)))
 
 
 def _ratio(measure: Measure, used: Sequence[Release], *, held_out: float, even: bool) -> SampleRatio | None:

@@ -32,6 +32,7 @@ from tacit.core.declaration import (
     ValueRange,
     audit_measure,
     choices_measure,
+    kpi_measure,
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
@@ -166,6 +167,7 @@ def _site(name: str, config: SiteConfig) -> Site:
         for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
+    measures += [kpi_measure(name, policy, kpi) for policy in policies.values() for kpi in policy.kpis]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))

@@ -276,6 +276,27 @@ class GuardrailConfig(_Strict):
         return self
 
 
+class KpiConfig(_Strict):
+    """A further outcome of a policy's trials: yes or no (`rate`), a mark from 1 to 5 (`rating`), or a number in bins (`number`)."""
+
+    kind: Literal["rate", "rating", "number"]
+    low: float | None = Field(default=None, alias="from")
+    high: float | None = Field(default=None, alias="to")
+    bins: int = Field(default=20, ge=2, le=200)
+    better: Literal["higher", "lower"] = "higher"
+    guardrail: float | None = Field(default=None, gt=0)
+    share: Share
+
+    @model_validator(mode="after")
+    def _bounded(self) -> KpiConfig:
+        given = self.low is not None and self.high is not None
+        if (self.kind == "number") != given or (self.low is None) != (self.high is None):
+            raise ValueError("`from` and `to` belong to `kind: number`, which needs both")
+        if self.low is not None and self.high is not None and not -1e9 <= self.low < self.high <= 1e9:
+            raise ValueError("`from` must be below `to`, both within a thousand million")
+        return self
+
+
 class PolicyConfig(_Strict):
     zone: Slug
     purpose: Purpose = PERSONALISATION
@@ -287,6 +308,8 @@ class PolicyConfig(_Strict):
     factors: list[Slug] = Field(default_factory=list, max_length=6)
     transitions: Slug | None = None
     planned_windows: int | None = Field(default=None, ge=2, le=10_000)
+    kpis: dict[Slug, KpiConfig] = Field(default_factory=dict, max_length=10)
+    verdict_after: Duration = 7 * UNITS["d"]
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
