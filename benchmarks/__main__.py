@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve, signals
+from benchmarks import close, error, noise, serve, signals, simulate
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -20,6 +20,7 @@ def main() -> None:
         "error": error.run,
         "serve": serve.run,
         "signals": signals.run,
+        "simulate": simulate.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
