@@ -1,36 +1,29 @@
-"""Decisions, bundles and experiments over HTTP. `POST /v1/adjust` is a plain ASGI endpoint, because it is asked for on every page view.
+"""Decisions and experiments over HTTP. `POST /v1/adjust` is a plain ASGI endpoint, because it is asked for on every page view.
 
-It stores and logs nothing, and no answer repeats what was sent. The bundle and the public key are served without an API key: a browser has
-to hold all of it, it contains nothing but released figures, and what carries an `Authorization` header is cached by hardly any CDN.
+It stores and logs nothing, and no answer repeats what was sent.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
 
 import contextlib
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Protocol
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
-from adjust.bundle import jwks
 from adjust.decide import Decider
 from adjust.errors import NoBundle, UnknownPolicy
 from adjust.experiments import lift
 from adjust.recent import recent
-from adjust.store import BundleStore
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS, Caller, Role
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
-from tacit.core.rootkey import RootKey
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
-
-MAX_AGE_SECONDS = 5
-"""How long a cache may answer with a bundle without asking; the shortest window is longer."""
+QUESTIONS_LIMIT = 50
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -47,13 +40,15 @@ class Authorise(Protocol):
 
 
 class Question(msgspec.Struct):
-    """Body of `POST /v1/adjust`: a policy or a zone. Other keys are ignored."""
+    """Body of `POST /v1/adjust`: a policy or a zone; or `questions`, up to fifty of them. Other keys are ignored."""
 
     policy: str | None = None
     zone: str | None = None
     context: dict[str, Any] = {}
     unit: Annotated[str, msgspec.Meta(max_length=UNIT_LIMIT)] | None = None
     site: str | None = None
+    signals: dict[str, Any] | None = None
+    questions: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=QUESTIONS_LIMIT)] | None = None
 
 
 class AdjustEndpoint:
@@ -70,7 +65,7 @@ class AdjustEndpoint:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("decisions are asked for with POST")
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            status, content = 200, self.answer(headers, await _read(receive))
+            status, content = 200, self.answer(headers, await read_body(receive))
             fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
         except Problem as problem:
             status, fields, content = self._render(problem)
@@ -84,24 +79,45 @@ class AdjustEndpoint:
         named: str | None = None
         with contextlib.suppress(UnknownSite):
             _, named = self._authorise(headers, SENDERS, None)
-        try:
-            question = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidRequest(
-                f"the body is not a JSON object with `policy` or `zone`, and `unit` of at most {UNIT_LIMIT} letters"
-            ) from None
+        question = self._question(body)
         if named is None or question.site is not None:
             _, named = self._authorise(headers, SENDERS, question.site)
-        if question.policy is None and question.zone is None:
-            raise InvalidRequest("a decision needs `policy` or `zone`")
-        decider = self._current(named)
-        if decider is None:
-            raise NoBundle("nothing was published for this site yet")
-        answer: bytes = self._encode(decider.decide(question.policy, zone=question.zone, context=question.context, unit=question.unit))
+        if question.questions is None:
+            answer: bytes = self._encode(self._decide(named, question))
+        else:
+            answer = self._encode({"answers": [self._one_of_many(named, one) for one in question.questions]})
         return answer
 
+    def _question(self, body: bytes | msgspec.Raw) -> Question:
+        try:
+            return self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise InvalidRequest(
+                f"the body is not a JSON object with `policy` or `zone`, and `unit` of at most {UNIT_LIMIT} letters; "
+                f"or with at most {QUESTIONS_LIMIT} `questions`"
+            ) from None
 
-async def _read(receive: Receive) -> bytes:
+    def _decide(self, site: str, question: Question) -> dict[str, Any]:
+        if question.policy is None and question.zone is None:
+            raise InvalidRequest("a decision needs `policy` or `zone`")
+        decider = self._current(site)
+        if decider is None:
+            raise NoBundle("nothing was published for this site yet")
+        return decider.decide(question.policy, zone=question.zone, context=question.context, unit=question.unit, signals=question.signals)
+
+    def _one_of_many(self, site: str, body: msgspec.Raw) -> Any:
+        """An answer, or what is wrong with this question alone; the site is named once, outside."""
+        try:
+            question = self._question(body)
+            if question.questions is not None or question.site not in (None, site):
+                raise InvalidRequest("a question among many has neither `questions` nor another `site`")
+            return self._decide(site, question)
+        except Problem as problem:
+            return {"problem": msgspec.Raw(self._render(problem)[2])}
+
+
+async def read_body(receive: Receive) -> bytes:
+    """A whole request body. Raises `RequestTooLarge` beyond 32 KiB."""
     body = b""
     while True:
         message = await receive()
@@ -115,34 +131,9 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaration, root: RootKey, authorise: Authorise) -> APIRouter:
-    """Bundles, their key, and experiments."""
+def router(releases: ReleaseStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
+    """Experiments."""
     api = APIRouter(tags=["adjust"])
-    keys = jwks(root)
-
-    @api.get("/v1/bundles/{site}")
-    def read_bundle(request: Request, site: str) -> Response:
-        """The newest signed bundle, a flattened JWS. No key is needed."""
-        if site not in declaration.sites:
-            raise UnknownSite("tacit.yaml declares no such site")
-        jws = bundles.latest_jws(site)
-        if jws is None:
-            raise NoBundle("nothing was published for this site yet")
-        tag = f'"{hashlib.sha256(jws.encode()).hexdigest()[:32]}"'
-        headers = {
-            "etag": tag,
-            "cache-control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=60",
-            "access-control-allow-origin": "*",
-            "access-control-expose-headers": "ETag",
-        }
-        if _matches(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers=headers)
-        return Response(jws, media_type="application/jose+json", headers=headers)
-
-    @api.get("/.well-known/jwks.json")
-    def read_keys() -> dict[str, Any]:
-        """The public key that bundles and receipts are checked with."""
-        return keys
 
     @api.get("/v1/experiments/{policy}")
     def read_experiment(
@@ -160,8 +151,3 @@ def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaratio
         return {"policy": policy, "sentence": "Nothing was released yet.", "as_of": None, "windows": 0, "comparisons": [], "arms": []}
 
     return api
-
-
-def _matches(field: str, tag: str) -> bool:
-    """RFC 9110 section 13.1.2, weak comparison."""
-    return field.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in field.split(",")]

@@ -46,6 +46,8 @@ class Learned:
     """What the learner keeps of its model beside the weights."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """How good it is, as far as it can say."""
+    traffic: dict[str, float] = field(default_factory=dict)
+    """Estimated people by cell."""
 
     def to_json(self, arms: Sequence[str]) -> dict[str, Any]:
         """For the charts: by arm, and the weights of each cell."""
@@ -84,6 +86,7 @@ def learn(policy: Policy, measure: Measure, releases: Sequence[Release], *, tran
         releases=[r.id for r in used],
         parameters={"level": round(level, 6), "cell_spread": round(float(beliefs.cell_spread), 4)} | found.parameters,
         metrics={"trials": round(float(traffic.sum()), 1)} | found.metrics,
+        traffic=dict(zip(keys, traffic.tolist(), strict=True)),
     )
 
 

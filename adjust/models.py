@@ -53,10 +53,6 @@ class Model:
         """Whether a bundle's entry has the arms and the context that these weights are for."""
         return all(self.weights[name] == entry[name] for name in ("order", "context"))
 
-    def serve(self, entry: Payload) -> Payload:
-        """The entry with this version's weights."""
-        return entry | {name: self.weights[name] for name in ("weights", "default", "windows")} | {"model": self.version}
-
 
 def lineage(ids: Sequence[str]) -> dict[str, Any]:
     """Which releases a model was learned from, in a few words.

@@ -10,13 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from adjust.api import Authorise
 from adjust.errors import UnknownPolicy
 from adjust.models_store import ModelStore
-from tacit.core.access import READERS, Role
-from tacit.core.clock import Clock
+from adjust.policies import PolicyBook
+from tacit.core.access import POLICY_WRITERS, READERS, Role
 from tacit.core.declaration import Declaration
-from tacit.core.evidence import EvidenceLog
-
-KEEPERS = frozenset({Role.ADMIN})
-"""Who may roll back."""
 
 SiteQuery = Annotated[str | None, Query(description="Needed with an admin key only.")]
 
@@ -28,7 +24,7 @@ class RollBack(BaseModel):
     version: int | None = Field(ge=1)
 
 
-def router(store: ModelStore, declaration: Declaration, evidence: EvidenceLog, clock: Clock, authorise: Authorise) -> APIRouter:
+def router(store: ModelStore, book: PolicyBook, declaration: Declaration, authorise: Authorise) -> APIRouter:
     """Model versions."""
     api = APIRouter(tags=["models"])
 
@@ -50,7 +46,7 @@ def router(store: ModelStore, declaration: Declaration, evidence: EvidenceLog, c
         named, _ = about(request, site, policy, READERS)
         found = store.list(named, policy, before=before, limit=limit + 1)
         more = found[limit - 1].version if len(found) > limit else None
-        return {"models": [m.to_json(whole=False) for m in found[:limit]], "pinned": store.pinned(named, policy), "next": more}
+        return {"models": [m.to_json(whole=False) for m in found[:limit]], "pinned": book.controls.read(named, policy).pinned, "next": more}
 
     @api.get("/v1/models/{policy}/{version}")
     def read_model(request: Request, policy: str, version: int, site: SiteQuery = None) -> dict[str, Any]:
@@ -61,8 +57,10 @@ def router(store: ModelStore, declaration: Declaration, evidence: EvidenceLog, c
     @api.post("/v1/models/{policy}/rollback")
     def roll_back(request: Request, policy: str, body: RollBack, site: SiteQuery = None) -> dict[str, Any]:
         """Let an earlier version's weights stand from the next bundle on; learning goes on beside it."""
-        named, actor = about(request, site, policy, KEEPERS)
-        store.pin(named, policy, body.version, actor=actor, at_ms=clock.now_ms(), evidence=evidence)
+        named, actor = about(request, site, policy, POLICY_WRITERS)
+        if body.version is not None:
+            store.get(named, policy, body.version)
+        book.order(declaration.sites[named], policy, "pinned", body.version, actor=actor)
         return {"policy": policy, "pinned": body.version}
 
     return api

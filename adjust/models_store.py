@@ -1,4 +1,4 @@
-"""The registry: every model version of every policy, written once, and which version people have rolled back to."""
+"""The registry: every model version of every policy, written once. Which one serves is a standing order (`controls`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, insert, select
 
 from adjust.errors import UnknownModel
 from adjust.models import Model
-from adjust.tables import model_pins, models
-from tacit.core.db import reading, writing
-from tacit.core.evidence import Entry, EvidenceLog, canonical
+from adjust.tables import models
+from tacit.core.db import reading
+from tacit.core.evidence import canonical
 
 
 class ModelStore:
@@ -51,23 +51,6 @@ class ModelStore:
         if row is None:
             raise UnknownModel("the policy has no such version")
         return _model(row)
-
-    def pinned(self, site: str, policy: str) -> int | None:
-        """The version that was rolled back to, None where the newest stands."""
-        same = (model_pins.c.site == site, model_pins.c.policy == policy)
-        with reading(self._engine) as connection:
-            found: int | None = connection.scalar(select(model_pins.c.version).where(*same).order_by(model_pins.c.at_ms.desc()).limit(1))
-        return found
-
-    def pin(self, site: str, policy: str, version: int | None, *, actor: str, at_ms: int, evidence: EvidenceLog) -> None:
-        """Let a version stand until further notice, or with None the newest one again; on record. Raises `UnknownModel`."""
-        if version is not None:
-            self.get(site, policy, version)
-        with writing(self._engine) as connection:
-            last = connection.scalar(select(func.max(model_pins.c.at_ms)).where(model_pins.c.site == site, model_pins.c.policy == policy))
-            at = max(at_ms, (last or 0) + 1)
-            connection.execute(insert(model_pins).values(site=site, policy=policy, at_ms=at, version=version, actor=actor))
-            evidence.append([Entry("model.pinned", site, {"policy": policy, "version": version, "actor": actor})], connection)
 
 
 def _of(site: str, policy: str) -> tuple[Any, Any]:

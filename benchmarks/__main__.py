@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve, signals, simulate
+from benchmarks import close, decide, error, evidence, experiments, gate, noise, serve, signals, simulate, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -18,9 +18,14 @@ def main() -> None:
         "close": close.run,
         "noise": noise.run,
         "error": error.run,
+        "experiments": experiments.run,
+        "gate": gate.run,
         "serve": serve.run,
+        "decide": decide.run,
         "signals": signals.run,
         "simulate": simulate.run,
+        "evidence": evidence.run,
+        "withdrawals": withdrawals.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

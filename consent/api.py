@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from consent.models import STRICTEST, ConsentRequest
+from consent.models import STRICTEST
 from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, WithdrawBody
 from consent.service import ConsentService
 from consent.signals.gpc import HEADER, opted_out
@@ -32,8 +32,10 @@ class Authorise(Protocol):
         ...
 
 
-class _QuietRoute(APIRoute):
-    """Reads at most `BODY_LIMIT` bytes, refuses ambiguous JSON, and reduces FastAPI's errors, which quote the request, to pointers."""
+class QuietRoute(APIRoute):
+    """Reads at most `limit` bytes, refuses ambiguous JSON, and reduces FastAPI's errors, which quote the request, to pointers."""
+
+    limit = BODY_LIMIT
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -42,9 +44,10 @@ class _QuietRoute(APIRoute):
             body = bytearray()
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > BODY_LIMIT:
-                    raise RequestTooLarge(f"a consent request has at most {BODY_LIMIT} bytes", next_step="Send one person's choices.")
-            _check_json(bytes(body))
+                if len(body) > self.limit:
+                    raise RequestTooLarge(f"a request to this path has at most {self.limit} bytes", next_step="Send one person's choices.")
+            if request.method != "GET":
+                _check_json(bytes(body))
             request._body = bytes(body)  # where Starlette keeps a body it has read
             try:
                 return await handler(request)
@@ -57,7 +60,7 @@ class _QuietRoute(APIRoute):
 
 def router(service: ConsentService, authorise: Authorise, *, declaration: Declaration | None = None) -> APIRouter:
     """The paths below `/v1/consents`. With `declaration`, a site's own jurisdiction rules where the request names none."""
-    api = APIRouter(prefix="/v1/consents", tags=["consent"], route_class=_QuietRoute)
+    api = APIRouter(prefix="/v1/consents", tags=["consent"], route_class=QuietRoute)
 
     def permitted(request: Request, response: Response, site: Annotated[str | None, Query(description="for admin keys")] = None) -> str:
         response.headers["Cache-Control"] = "no-store"
@@ -71,26 +74,13 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
     idempotency = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
     def jurisdiction_of(request: Request, site: str, named: str | None) -> str:
-        declared = declaration.sites.get(site) if declaration else None
-        if named or declared is None:
-            return named or STRICTEST
-        header = request.headers.get(declared.jurisdiction_header, "").lower() if declared.jurisdiction_header else ""
-        return header if _WORD.fullmatch(header) else declared.jurisdiction
+        return place_of(request, declaration, site, named)
 
     @api.post("", summary="Record a person's choices", response_description="A signed receipt (flattened JWS)")
     def record(
         request: Request, body: ConsentBody, *, site: site_name, gpc: gpc_header, idempotency_key: idempotency = None
     ) -> dict[str, str]:
-        asked = ConsentRequest(
-            subject=body.subject,
-            purposes={str(purpose): granted for purpose, granted in body.purposes.items()},
-            notice=body.notice.value(),
-            method=body.method,
-            id_type=body.id_type,
-            jurisdiction=jurisdiction_of(request, site, body.jurisdiction),
-            signals=body.signals.value(header=gpc),
-            age_band=body.age_band,
-        )
+        asked = body.value(jurisdiction=jurisdiction_of(request, site, body.jurisdiction), gpc=gpc)
         return service.record(site, asked, idempotency_key=idempotency_key)
 
     @api.post("/withdraw", summary="Withdraw purposes, or all", response_description="A signed receipt (flattened JWS)")
@@ -114,6 +104,15 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
         return service.history(site, body.id_type, body.subject, body.purposes, limit=body.limit, cursor=body.cursor)
 
     return api
+
+
+def place_of(request: Request, declaration: Declaration | None, site: str, named: str | None) -> str:
+    """Where a person is: as the request says, as the site's header says, or where the site says its visitors are."""
+    declared = declaration.sites.get(site) if declaration else None
+    if named or declared is None:
+        return named or STRICTEST
+    header = request.headers.get(declared.jurisdiction_header, "").lower() if declared.jurisdiction_header else ""
+    return header if _WORD.fullmatch(header) else declared.jurisdiction
 
 
 def _check_json(body: bytes) -> None:

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent.models import State
+from consent.models import Standing, State
+from consent.rules import OPT_OUT_REGIME, PRESUMED_NECESSARY, Rules, SiteRules
 from consent.subjects import Subjects
 from tacit.core.clock import Clock
 from tacit.core.errors import StorageUnavailable
@@ -23,8 +24,7 @@ from tacit.core.errors import StorageUnavailable
 BATCH = 1_000
 """The most pseudonyms one query asks for."""
 
-Standing = tuple[str, int | None]
-"""A stored state and when it expires, in milliseconds."""
+MAPPED_BYTES = 1 << 30
 
 
 class Outcome(StrEnum):
@@ -39,11 +39,21 @@ class Reason(StrEnum):
     """Why; stable codes that app developers see."""
 
     GRANTED = "granted"
+    OPT_OUT_REGIME = "opt_out_regime"
+    BIAS_DETECTION = "bias_detection"
     NO_CONSENT = "no_consent"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    RESTRICTED = "restricted"
     EXPIRED = "expired"
+    STALE = "stale"
+    MINOR = "minor"
     GPC = "gpc"
+    TCF = "tcf"
+    GPP = "gpp"
+    SIGNAL_INVALID = "signal_invalid"
+    SIGNAL_UNREADABLE = "signal_unreadable"
     UNKNOWN_STATE = "unknown_state"
 
 
@@ -60,11 +70,31 @@ _GAP = Decision(Outcome.GAP, Reason.UNKNOWN_STATE)
 _NO_CONSENT = Decision(Outcome.DENY, Reason.NO_CONSENT)
 _EXPIRED = Decision(Outcome.DENY, Reason.EXPIRED)
 _GPC = Decision(Outcome.DENY, Reason.GPC)
-_REMOVED = {State.REFUSED: Decision(Outcome.DENY, Reason.REFUSED), State.WITHDRAWN: Decision(Outcome.DENY, Reason.WITHDRAWN)}
+
+_PRESUMED = {
+    OPT_OUT_REGIME: Decision(Outcome.ALLOW, Reason.OPT_OUT_REGIME),
+    PRESUMED_NECESSARY: Decision(Outcome.ALLOW, Reason.BIAS_DETECTION),
+}
+_SAID = {said: Decision(Outcome.DENY, said) for said in (Reason.WITHDRAWN, Reason.OBJECTED, Reason.RESTRICTED)}
+"""What a person has said about the purpose itself: told as such, whatever the browser says."""
+
+_LESS = {
+    cause: Decision(Outcome.DENY, cause)
+    for cause in (
+        Reason.REFUSED,
+        Reason.STALE,
+        Reason.MINOR,
+        Reason.GPC,
+        Reason.TCF,
+        Reason.GPP,
+        Reason.SIGNAL_INVALID,
+        Reason.SIGNAL_UNREADABLE,
+    )
+}
 
 
 def decide(state: Standing | None, *, gpc: bool, now_ms: int) -> Decision:
-    """The answer for one stored state. Global Privacy Control turns a grant into a refusal and never the other way round.
+    """The answer for one standing. Global Privacy Control turns a grant into a refusal and never the other way round.
 
     >>> decide(None, gpc=False, now_ms=0).reason.value
     'no_consent'
@@ -72,13 +102,20 @@ def decide(state: Standing | None, *, gpc: bool, now_ms: int) -> Decision:
     if state is None:
         return _NO_CONSENT
     said, expires_ms = state
-    if gpc and said in (State.GRANTED, State.REFUSED):
-        return _GPC  # a refusal that the signal made is reported as the signal's
-    if said != State.GRANTED:
-        return _REMOVED.get(said, _GAP)  # type: ignore[call-overload, no-any-return]  # a StrEnum's members are equal to their text
-    if expires_ms is not None and expires_ms <= now_ms:
-        return _EXPIRED
-    return _ALLOW
+    if said == State.GRANTED:
+        if gpc:
+            return _GPC
+        return _EXPIRED if expires_ms is not None and expires_ms <= now_ms else _ALLOW
+    if (against := _SAID.get(said)) is not None:  # type: ignore[call-overload]  # a StrEnum's members are equal to their text
+        return against  # type: ignore[no-any-return]
+    found = _LESS.get(said) or _PRESUMED.get(state)  # type: ignore[call-overload]
+    if found is None:
+        return _GAP
+    return _GPC if gpc else found
+
+
+_COLUMNS = "pseudonym, purpose, coalesce(cause, state), expires_ms"
+_WITH_PLACE = f"{_COLUMNS}, jurisdiction"
 
 
 class Gate:
@@ -87,16 +124,23 @@ class Gate:
     Works on the driver's cursor: it is the one query on the way of every event, and SQLAlchemy's part would be a sixth of its time.
     """
 
-    def __init__(self, engine: Engine, subjects: Subjects, clock: Clock) -> None:
+    def __init__(self, engine: Engine, subjects: Subjects, clock: Clock, *, rules: Rules | None = None) -> None:
         self._engine, self._subjects, self._clock = engine, subjects, clock
+        self._rules = rules or Rules()
         self._local = threading.local()
         self._open: list[DBAPIConnection] = []
         self._error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
-        self._texts: dict[int, str] = {}
+        self._texts: dict[tuple[int, str], str] = {}
 
     def states(self, site: str, pseudonyms: Sequence[bytes]) -> dict[bytes, dict[str, Standing]]:
-        """What each of these people said, by pseudonym and purpose; nobody without a record is in it. Raises `StorageUnavailable`."""
+        """What stands for each of these people, by pseudonym and purpose. Without a record nothing does, unless the site's rules presume
+        something of the silent. Raises `StorageUnavailable`.
+        """
+        rules, now_ms = self._rules.of(site), self._clock.now_ms()
+        presumed = rules.presumed(now_ms=now_ms)
+        if presumed:
+            return self._states_with_silent(site, pseudonyms, rules, now_ms=now_ms)
         found: dict[bytes, dict[str, Standing]] = {}
         for start in range(0, len(pseudonyms), BATCH):
             for pseudonym, purpose, state, expires_ms in self._rows(site, pseudonyms[start : start + BATCH]):
@@ -113,26 +157,39 @@ class Gate:
         state = self.states(site, [pseudonym]).get(pseudonym, {}).get(purpose)
         return decide(state, gpc=gpc, now_ms=self._clock.now_ms())
 
+    def _states_with_silent(
+        self, site: str, pseudonyms: Sequence[bytes], rules: SiteRules, *, now_ms: int
+    ) -> dict[bytes, dict[str, Standing]]:
+        said: dict[bytes, dict[str, Standing]] = {pseudonym: {} for pseudonym in pseudonyms}
+        places: dict[bytes, set[str | None]] = {}
+        for start in range(0, len(pseudonyms), BATCH):
+            for pseudonym, purpose, state, expires_ms, place in self._rows(site, pseudonyms[start : start + BATCH], _WITH_PLACE):
+                said[pseudonym][purpose] = (state, expires_ms)
+                places.setdefault(pseudonym, set()).add(place)
+        return {
+            pseudonym: {**rules.presumed_in(places.get(pseudonym, ()), now_ms=now_ms), **purposes} for pseudonym, purposes in said.items()
+        }
+
     def close(self) -> None:
         """Close the connections of all threads. For the end of a process."""
         while self._open:
             self._open.pop().close()
         self._local = threading.local()
 
-    def _rows(self, site: str, pseudonyms: Sequence[bytes]) -> Sequence[tuple[bytes, str, str, int | None]]:
+    def _rows(self, site: str, pseudonyms: Sequence[bytes], columns: str = _COLUMNS) -> Sequence[Any]:
         # Filled up to a power of two, a handful of statements serves all batches and stays prepared.
         size = 1 << (len(pseudonyms) - 1).bit_length()
         parameters = (site, *pseudonyms, *(pseudonyms[0],) * (size - len(pseudonyms)))
         try:
-            return self._read(self._text(size), parameters)
+            return self._read(self._text(size, columns), parameters)
         except self._error:
             pass  # the server may have been restarted since this thread's last look: once more with a new connection
         try:
-            return self._read(self._text(size), parameters)
+            return self._read(self._text(size, columns), parameters)
         except self._error as error:
             raise StorageUnavailable("consent cannot be read") from error
 
-    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[tuple[bytes, str, str, int | None]]:
+    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[Any]:
         connection = self._connection()
         try:
             cursor = connection.cursor()
@@ -154,6 +211,8 @@ class Gate:
                 raise StorageUnavailable("consent cannot be read") from error
             pooled.detach()  # threads keep theirs, so the pool must not count it
             connection = cast(DBAPIConnection, pooled.dbapi_connection)
+            if self._engine.dialect.name == "sqlite":
+                _map(connection)
             self._local.connection = connection
             self._open.append(connection)
         return connection
@@ -164,12 +223,20 @@ class Gate:
             self._open.remove(connection)
         connection.close()
 
-    def _text(self, size: int) -> str:
-        text = self._texts.get(size)
+    def _text(self, size: int, columns: str) -> str:
+        text = self._texts.get((size, columns))
         if text is None:
             marks = ", ".join([self._mark] * size)
-            text = self._texts[size] = (
-                "SELECT pseudonym, purpose, state, expires_ms FROM consent_state "  # noqa: S608 - made of placeholders alone
+            text = self._texts[size, columns] = (
+                f"SELECT {columns} FROM consent_state "  # noqa: S608 - made of constants and placeholders alone
                 f"WHERE site = {self._mark} AND pseudonym IN ({marks})"
             )
         return text
+
+
+def _map(connection: DBAPIConnection) -> None:
+    """Read the database's pages where the system has them anyway, instead of copying each into a small cache of the connection."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
+    cursor.fetchall()
+    cursor.close()

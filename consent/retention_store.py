@@ -27,7 +27,8 @@ def delete_records(connection: Connection, site: str, before_ms: int) -> int:
         delete(consent_records).where(consent_records.c.site == site, ended, consent_records.c.evidence_index.is_not(None))
     )
     connection.execute(delete(retention_permits).where(retention_permits.c.site == site))
-    lapsed = (consent_state.c.site == site, consent_state.c.state == State.GRANTED.value, consent_state.c.expires_ms < before_ms)
+    granted = consent_state.c.state.in_((State.GRANTED.value, State.STALE.value))
+    lapsed = (consent_state.c.site == site, granted, consent_state.c.expires_ms < before_ms)
     connection.execute(delete(consent_state).where(*lapsed))
     return found.rowcount
 

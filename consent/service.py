@@ -13,15 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from consent import outbox, records, store
-from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, IdempotencyConflict, UnknownPurpose
+from consent import notices_store, outbox, records, standings, store
+from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, IdempotencyConflict, NothingSaid, UnknownPurpose
 from consent.gate import decide
+from consent.hearing import hear
 from consent.models import STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
 from consent.ports import ChoiceCounter, StagedData
-from consent.purposes import RULE_VERSION, TERMS
+from consent.purposes import RULE_SHA256, RULE_VERSION
 from consent.receipts import Receipt, Receipts
+from consent.rules import Rules, SiteRules
 from consent.subjects import Subjects
-from consent.tables import consent_state
+from consent.weighing import judged
 from tacit.core.clock import Clock, iso
 from tacit.core.db import reading, writing
 from tacit.core.declaration import PURPOSES
@@ -41,19 +43,28 @@ class ConsentService:
     """What apps may do with consent, and what the sanitiser needs to put it into evidence."""
 
     def __init__(
-        self, engine: Engine, subjects: Subjects, staged: StagedData, choices: ChoiceCounter, signer: Receipts, clock: Clock
+        self,
+        engine: Engine,
+        subjects: Subjects,
+        staged: StagedData,
+        choices: ChoiceCounter,
+        signer: Receipts,
+        clock: Clock,
+        *,
+        rules: Rules | None = None,
     ) -> None:
         self._engine, self._subjects, self._staged = engine, subjects, staged
         self._choices, self._signer, self._clock = choices, signer, clock
+        self._rules = rules or Rules()
 
     def record(self, site: str, request: ConsentRequest, *, idempotency_key: str | None = None) -> Receipt:
-        """Record a person's answer. A grant under Global Privacy Control becomes a refusal.
+        """Record a person's answer, or what the signals say where no purpose was asked. Signals and age turn grants into refusals.
 
-        Raises `UnknownPurpose`, `IdempotencyConflict`, `StorageUnavailable`; nothing is recorded then.
+        Raises `UnknownPurpose`, `NothingSaid`, `IdempotencyConflict`, `StorageUnavailable`; nothing is recorded then.
         """
         now_ms = self._clock.now_ms()
-        changes = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=now_ms) for p in _known(list(request.purposes))]
-        how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
+        changes = changes_of(request, self._rules.of(site), now_ms=now_ms)
+        how = circumstances(request)
         asked: dict[str, Any] = {"do": "record", "purposes": dict(request.purposes)}
         return self._write(site, request.id_type, request.subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
 
@@ -66,11 +77,11 @@ class ConsentService:
         """
         now_ms = self._clock.now_ms()
         given_ms = min(given_ms, now_ms)
-        answers = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=given_ms) for p in _known(list(request.purposes))]
+        answers = changes_of(request, self._rules.of(site), now_ms=given_ms)
         changes = [change for change in answers if change.expires_ms is None or change.expires_ms > now_ms]
         if not changes:
             raise GrantLapsed
-        how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
+        how = circumstances(request)
         asked: dict[str, Any] = {"do": "bring_in", "purposes": dict(request.purposes)}
         who = (request.id_type, request.subject)
         return self._write(site, *who, changes, how, asked=asked, key=None, now_ms=now_ms, only_first=True)
@@ -98,25 +109,24 @@ class ConsentService:
         return self._write(site, id_type, subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
 
     def query(self, site: str, id_type: str, subject: str, purposes: Sequence[str] | None = None, *, gpc: bool = False) -> dict[str, Any]:
-        """What rules now: by purpose the state (null without a record), the gate's outcome and reason, and the expiry."""
+        """What rules now: by purpose the state (null without a record), the gate's outcome and reason, the expiry, and the moment before
+        which the person should not be asked again (null when they may be).
+        """
         named = _known(PURPOSES if purposes is None else purposes)
         pseudonym, now_ms = self._subjects.pseudonym(site, id_type, subject), self._clock.now_ms()
         with reading(self._engine) as connection:
-            rows = connection.execute(
-                consent_state.select().where(consent_state.c.site == site, consent_state.c.pseudonym == pseudonym)
-            ).all()
-        standing = {row.purpose: (row.state, row.expires_ms) for row in rows}
+            rows = store.current(connection, site, pseudonym)
+        standing = standings.of(rows, self._rules.of(site), now_ms=now_ms)
         answer: dict[str, Any] = {}
         for purpose in named:
-            state = standing.get(purpose)
-            decision = decide(state, gpc=gpc, now_ms=now_ms)
+            row, decision = rows.get(purpose), decide(standing.get(purpose), gpc=gpc, now_ms=now_ms)
             answer[purpose] = {
-                "state": state[0] if state else None,
+                "state": row.state if row is not None else None,
                 "outcome": decision.outcome.value,
                 "reason": str(decision.reason),
-                "expires_at": iso(state[1]) if state and state[1] is not None else None,
+                **standings.times(row, self._rules.of(site), now_ms=now_ms),
             }
-        return {"purposes": answer, "rule_version": RULE_VERSION}
+        return {"purposes": answer, "rule_version": RULE_VERSION, "rule_sha256": RULE_SHA256}
 
     def history(
         self,
@@ -130,7 +140,8 @@ class ConsentService:
     ) -> dict[str, Any]:
         """`{"records": [...], "next": cursor or null}`, oldest first. Raises `CursorInvalid`.
 
-        A cursor counts this person's own records: a record's number in the table would tell how many there are of everybody.
+        Before the first page's `next` stands `served`, the notices that the person was shown, if there are any. A cursor counts this
+        person's own records: a record's number in the table would tell how many there are of everybody.
         """
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
             raise CursorInvalid
@@ -138,7 +149,11 @@ class ConsentService:
         pseudonym = self._subjects.pseudonym(site, id_type, subject)
         with reading(self._engine) as connection:
             rows = store.history(connection, site, pseudonym, purposes=named, start=start, limit=size + 1)
-        return {"records": [records.shown(row) for row in rows[:size]], "next": str(start + size) if len(rows) > size else None}
+            served = notices_store.served(connection, site, pseudonym) if not start else ()
+        answer: dict[str, Any] = {"records": [records.shown(row) for row in rows[:size]]}
+        if served:
+            answer["served"] = [records.shown_served(row) for row in served]
+        return answer | {"next": str(start + size) if len(rows) > size else None}
 
     def pending_evidence(self, limit: int) -> list[tuple[int, Entry]]:
         """Records that the evidence log does not know yet, as entries that hold a commitment and nothing else."""
@@ -174,9 +189,11 @@ class ConsentService:
                 with writing(self._engine) as connection:
                     if repeat and (earlier := _replayed(connection, site, repeat, now_ms=now_ms)):
                         return earlier
+                    text = standings.text(connection, site, how.notice)  # before any other lock
+                    made = text.rule(changes)
                     if only_first:
-                        changes = _unknown(connection, site, pseudonym, changes)
-                    receipt = self._apply(connection, site, pseudonym, changes, how, now_ms=now_ms, staged_as=(id_type, subject))
+                        made = _unknown(connection, site, pseudonym, made)
+                    receipt = self._apply(connection, site, pseudonym, made, how, now_ms=now_ms, staged_as=(id_type, subject), text=text)
                     if repeat:
                         store.remember(connection, site, repeat, receipt, now_ms=now_ms)
                 break
@@ -184,7 +201,7 @@ class ConsentService:
                 continue
         else:
             raise StorageUnavailable("too many writes for one person at once")
-        self._count(site, id_type, subject, {change.purpose: change.state.value for change in changes})
+        self._count(site, id_type, subject, {change.purpose: change.state.value for change in made})
         return receipt
 
     def _apply(
@@ -197,6 +214,7 @@ class ConsentService:
         *,
         now_ms: int,
         staged_as: tuple[str, str],
+        text: standings.TextStanding,
     ) -> Receipt:
         before = store.locked_states(connection, site, pseudonym, [change.purpose for change in changes])
         receipt_id = new_id("rcpt", now_ms=now_ms)
@@ -206,8 +224,8 @@ class ConsentService:
             store.append(connection, row, known=change.purpose in before)
             outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             decisions.append(records.decision(change, records.commitment(row)))
-        removed = [c.purpose for c in changes if c.state is not State.GRANTED]
-        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose) in (State.REFUSED, State.WITHDRAWN)]
+        removed = [c.purpose for c in changes if c.state not in (State.GRANTED, State.STALE)]
+        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose, State.GRANTED) != State.GRANTED]
         if removed:
             self._staged.withdraw(site, *staged_as, removed, connection)
         if readmitted:
@@ -219,8 +237,10 @@ class ConsentService:
                 "at": iso(now_ms),
                 "decisions": decisions,
                 "rule_version": RULE_VERSION,
+                "rule_sha256": RULE_SHA256,
                 "withdraw": "POST /v1/consents/withdraw",
                 **how.to_json(),
+                "notice": text.to_json(how.notice),
             }
         )
 
@@ -229,6 +249,22 @@ class ConsentService:
             self._choices.count(site, id_type, subject, choices)
         except Exception as error:  # the choice is committed; a figure that lacks it must not make the caller think otherwise
             _log.fault("choice_not_counted", error, site=site)
+
+
+def changes_of(request: ConsentRequest, rules: SiteRules, *, now_ms: int) -> list[Change]:
+    """What a request changes, before its notice is looked at. Raises `UnknownPurpose` and `NothingSaid`."""
+    if request.purposes or not request.signals.any():
+        _known(list(request.purposes))
+    heard = hear(request.signals, id_type=request.id_type, now_ms=now_ms)
+    changes = judged(request, heard, rules.place(request.jurisdiction), now_ms=now_ms)
+    if not changes:
+        raise NothingSaid
+    return changes
+
+
+def circumstances(request: ConsentRequest) -> Circumstances:
+    """How a request came about."""
+    return Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band, request.parental)
 
 
 def _known(purposes: Sequence[str]) -> list[str]:
@@ -243,14 +279,6 @@ def _unknown(connection: Connection, site: str, pseudonym: bytes, changes: Seque
     if not fresh:
         raise AlreadyRecorded
     return fresh
-
-
-def _answer(purpose: str, granted: bool, *, gpc: bool, now_ms: int) -> Change:
-    if not granted:
-        return Change(purpose, State.REFUSED, Cause.CHOICE, None)
-    if gpc:
-        return Change(purpose, State.REFUSED, Cause.GPC, None)
-    return Change(purpose, State.GRANTED, Cause.CHOICE, TERMS[purpose].expires_ms(now_ms))
 
 
 def _replayed(connection: Connection, site: str, repeat: store.Repeat, *, now_ms: int) -> Receipt | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from consent.models import Cause, State
 from consent.tables import consent_records, consent_state, idempotency
 from tacit.core.evidence import canonical
 
@@ -41,13 +42,28 @@ def locked_states(connection: Connection, site: str, pseudonym: bytes, purposes:
 def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> None:
     """Add a record and make it the current state. `known` says whether the person has a state for this purpose already."""
     seq = connection.execute(insert(consent_records).values(**row)).inserted_primary_key[0]  # type: ignore[index]
-    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"]}
+    by_other = row["state"] == State.REFUSED and row["reason"] != Cause.CHOICE
+    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"], "jurisdiction": row["jurisdiction"]}
+    current["cause"] = row["reason"] if by_other else None
     key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
     if known:
+        if row["notice"] is None:  # a withdrawal names no place of its own: where the person was stays known
+            del current["jurisdiction"]
         matches = (consent_state.c[name] == value for name, value in key.items())
         connection.execute(update(consent_state).where(*matches).values(**current))
     else:
         connection.execute(insert(consent_state).values(**key, **current))
+
+
+def current(connection: Connection, site: str, pseudonym: bytes) -> dict[str, Row[Any]]:
+    """What stands for a person by purpose, with when and under which notice it was said; those are None once the record is deleted."""
+    columns = (consent_records.c.at_ms, consent_records.c.notice)
+    rows = connection.execute(
+        select(consent_state, *columns)
+        .outerjoin(consent_records, consent_records.c.seq == consent_state.c.seq)
+        .where(consent_state.c.site == site, consent_state.c.pseudonym == pseudonym)
+    )
+    return {row.purpose: row for row in rows}
 
 
 def history(connection: Connection, site: str, pseudonym: bytes, *, purposes: Sequence[str], start: int, limit: int) -> Sequence[Row[Any]]:

@@ -34,7 +34,8 @@ consent_records = Table(
     sqlite_autoincrement=True,
 )
 
-# The primary key is the unique index that the gate reads; without a rowid, SQLite finds the whole row in it.
+# The primary key is the unique index that the gate reads; without a rowid, SQLite finds the whole row in it. `cause` is set where a refusal
+# was made by something else than a choice, and is then what the gate reports; `jurisdiction` is where the record was made.
 consent_state = Table(
     "consent_state",
     intake_metadata,
@@ -44,6 +45,8 @@ consent_state = Table(
     Column("state", String(16), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("expires_ms", BigInteger),
+    Column("cause", String(32)),
+    Column("jurisdiction", String(64)),
     Index("ix_consent_state_lapses", "site", "expires_ms"),
     sqlite_with_rowid=False,
 )

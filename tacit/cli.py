@@ -15,14 +15,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation, learners_cli, officers_cli
+from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.declaration import Declaration, Measure
 from tacit.core.errors import Problem, UnknownSite
-from tacit.core.settings import Settings
+from tacit.options import ConfigOption, DataOption, SiteOption, known, opened
 
 app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -32,11 +32,12 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
+findings_cli.register(app)
+notices_cli.register(app)
+policies_cli.register(app)
+report_cli.register(app)
+evidence_cli.register(app)
 learners_cli.register(app)
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 
 
 class Format(StrEnum):
@@ -92,7 +93,7 @@ def worker(
     from tacit import wiring
     from tacit.worker import Worker
 
-    settings, declaration = _open(config, data, create=True)
+    settings, declaration = opened(config, data, create=True)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
@@ -112,8 +113,8 @@ def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None
     from tacit import wiring
     from tacit.worker import Worker
 
-    settings, declaration = _open(config, data)
-    _site(declaration, site)
+    settings, declaration = opened(config, data)
+    known(declaration, site)
     services = wiring.sanitiser(settings, declaration)
     services.source.cut(site)
     done = Worker(services).once()
@@ -131,13 +132,15 @@ def keys_create(
     data: DataOption = None,
 ) -> None:
     """Print a new key once; only its hash is stored. The key stands alone on the last line."""
-    settings, declaration = _open(config, data, create=True)
+    settings, declaration = opened(config, data, create=True)
     if site == "*" and role is not Role.ADMIN:
         raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
     if site != "*":
-        _site(declaration, site)
-    key = KeyStore(connect(settings.released_location)).create(site, role, now_ms=SystemClock().now_ms())
-    typer.echo(f"A new {role.value} key for {'all sites' if site == '*' else site}; it is not shown again:", err=True)
+        known(declaration, site)
+    store = KeyStore(connect(settings.released_location))
+    key = store.create(site, role, now_ms=SystemClock().now_ms())
+    whose = f"{store.identify(key).key_id} for {'all sites' if site == '*' else site}"
+    typer.echo(f"A new {role.value} key, {whose}; it is not shown again:", err=True)
     typer.echo(key)
 
 
@@ -252,16 +255,16 @@ def estimates(
     data: DataOption = None,
 ) -> None:
     """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
-    from privacy.api import milliseconds
     from privacy.reading import Reading, lines, read
     from privacy.releases import ReleaseStore
+    from tacit.core.queries import milliseconds
     from tacit.tables import show
 
-    _, declaration = _open(config, data)
-    _site(declaration, site)
+    _, declaration = opened(config, data)
+    known(declaration, site)
     found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
     with _released(config, data, site) as engine:
-        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        wanted = Reading(milliseconds(since), milliseconds(until, "to"), tuple(quantile or ()))
         answer = read(ReleaseStore(engine), found, wanted, beside=other)
     if form is Format.JSON:
         show([answer], form, single=True)
@@ -284,7 +287,7 @@ def randomise(
 
     settings = installation.settings(config, None)
     declaration = configuration.load(settings.config)
-    _site(declaration, site)
+    known(declaration, site)
     for line in lines_of(file, declaration.sites[site]):
         typer.echo(line)
 
@@ -307,7 +310,7 @@ def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOpt
     from tacit.core import rootkey
     from tacit.tables import show, weights
 
-    settings, _ = _open(config, data)
+    settings, _ = opened(config, data)
     with _released(config, data, site) as engine:
         store = BundleStore(engine, rootkey.load(settings))
         payload, signed = store.latest_payload(site), store.latest_jws(site)
@@ -317,20 +320,12 @@ def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOpt
 
 
 @app.command()
-def findings(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
-    """What bias scans found."""
-    from audit.store import AuditStore
-    from tacit.tables import show
-
-    with _released(config, data, site) as engine:
-        found, _ = AuditStore(engine).findings(site, limit=1000)
-    show([finding.to_json() for finding in found], form)
-
-
-@app.command()
 def scan(
     site: Annotated[str | None, typer.Option("--site", help="The site; all of them when left out.")] = None,
-    slot: Annotated[int | None, typer.Option(help="A label of the scheduled slot; the same slot runs once.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(help="A moment (ISO 8601 with a zone): the newest scheduled slot then; or a whole number. A slot runs once."),
+    ] = None,
     tables: Annotated[Path | None, typer.Option(help="Instead: scan anybody's noisy tables, one JSON object a line.")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -343,20 +338,15 @@ def scan(
         return
     from tacit import wiring
 
-    settings, declaration = _open(config, data)
+    settings, declaration = opened(config, data)
     if site is not None:
-        _site(declaration, site)
+        known(declaration, site)
     services = wiring.sanitiser(settings, declaration)
     results = []
     for one in declaration.sites.values():
         if site not in (None, one.name):
             continue
-        if slot is not None and not services.claims.take(f"scan-slot:{one.name}", slot, now_ms=services.clock.now_ms()):
-            typer.echo(f"{one.name}: slot {slot} was scanned already or is being scanned.")
-            continue
-        found = services.scanner.scan(one, slot)
-        if slot is not None:
-            services.claims.finish(f"scan-slot:{one.name}", slot)
+        found = services.scanner.scan(one) if slot is None else services.schedule.run_named(one, slot)
         for result in found:
             typer.echo(result.sentence)
         if not found:
@@ -417,23 +407,6 @@ def _scan_tables(path: Path) -> None:
     raise typer.Exit(3 if breach else 0)
 
 
-def _open(config: Path | None, data: Path | None, *, create: bool = False) -> tuple[Settings, Declaration]:
-    """The installation; with `create`, made if this is its first start."""
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    logs.allow_declared(declaration)
-    if not create:
-        installation.require(settings)
-    for line in installation.prepare(settings):
-        typer.echo(f"Made {line}", err=True)
-    return settings, declaration
-
-
-def _site(declaration: Declaration, name: str) -> None:
-    if name not in declaration.sites:
-        raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
-
-
 def _measure(declaration: Declaration, site: str, name: str) -> Measure:
     found = declaration.sites[site].measure(name)
     if found is None:
@@ -445,8 +418,8 @@ def _measure(declaration: Declaration, site: str, name: str) -> Measure:
 
 @contextmanager
 def _released(config: Path | None, data: Path | None, site: str) -> Iterator[Any]:
-    settings, declaration = _open(config, data)
-    _site(declaration, site)
+    settings, declaration = opened(config, data)
+    known(declaration, site)
     engine = connect(settings.released_location)
     try:
         yield engine

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Engine
 
 from adjust.errors import UnknownPolicy
 from adjust.models_store import ModelStore
-from tacit import installation
-from tacit.core import configuration
+from adjust.policies import PolicyBook
 from tacit.core.clock import SystemClock, iso
 from tacit.core.db import connect
-from tacit.core.errors import Problem, UnknownSite
+from tacit.core.declaration import Site
+from tacit.core.errors import Problem
+from tacit.options import ConfigOption, DataOption, SiteOption, opened
 
 
 class Form(StrEnum):
@@ -37,9 +37,6 @@ class Simulated(StrEnum):
 
 models_app = typer.Typer(no_args_is_help=True, help="Model versions: what a policy's weights come from, and rolling back.")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 PolicyOption = Annotated[str, typer.Option("--policy", help="The policy's name in the declaration.")]
 
 
@@ -61,8 +58,8 @@ def list_models(
     """The versions of a policy's model, newest first; the one that was rolled back to is marked."""
     from tacit.tables import show
 
-    store, _ = _registry(config, data, site, policy)
-    pinned = store.pinned(site, policy)
+    store, book, _ = _registry(config, data, site, policy)
+    pinned = book.controls.read(site, policy).pinned
     found = store.list(site, policy, limit=limit)
     if form is Form.JSON:
         show([{"pinned": pinned, "models": [m.to_json(whole=False) for m in found]}], form, single=True)
@@ -93,7 +90,7 @@ def show_model(
     """One version as JSON: its releases, parameters, metrics, weights and hash."""
     from tacit.tables import show
 
-    store, _ = _registry(config, data, site, policy)
+    store, _, _ = _registry(config, data, site, policy)
     show([store.get(site, policy, version).to_json()], "json", single=True)
 
 
@@ -106,24 +103,21 @@ def roll_back(
     data: DataOption = None,
 ) -> None:
     """Let an earlier version's weights stand from the next bundle on. Learning goes on beside it."""
-    from audit.log import Log
-
-    store, engine = _registry(config, data, site, policy)
-    clock = SystemClock()
-    store.pin(site, policy, version, actor="command line", at_ms=clock.now_ms(), evidence=Log(engine, clock))
+    store, book, declared = _registry(config, data, site, policy)
+    if version is not None:
+        store.get(site, policy, version)
+    book.order(declared, policy, "pinned", version, actor="command line")
     typer.echo(f"The next bundle serves {'the newest version' if version is None else f'version {version}'} of {policy}.")
 
 
-def _registry(config: Path | None, data: Path | None, site: str, policy: str) -> tuple[ModelStore, Engine]:
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    if site not in declaration.sites:
-        raise UnknownSite(next_step=f"tacit.yaml declares {', '.join(declaration.sites)}.")
+def _registry(config: Path | None, data: Path | None, site: str, policy: str) -> tuple[ModelStore, PolicyBook, Site]:
+    from audit.log import Log
+
+    settings, declaration = opened(config, data, site=site)
     if policy not in declaration.sites[site].policies:
         raise UnknownPolicy(next_step=f"The site declares {', '.join(declaration.sites[site].policies) or 'no policy'}.")
-    installation.require(settings)
-    engine = connect(settings.released_location)
-    return ModelStore(engine), engine
+    engine, clock = connect(settings.released_location), SystemClock()
+    return ModelStore(engine), PolicyBook(engine, Log(engine, clock), clock), declaration.sites[site]
 
 
 def simulate(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,26 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from adjust.decide import Decider
+from adjust.corrections import PolicyCorrections
+from adjust.current import Deciders
 from adjust.models_store import ModelStore
+from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.notary import Notary
+from audit.ports import Corrections
+from audit.reporting import Reports
+from audit.service import Findings
 from audit.store import AuditStore
+from audit.subscriptions import Subscriptions
 from consent import outbox
+from consent.explaining import Explanations
 from consent.exports import Exports
 from consent.gate import Gate
+from consent.notices import Notices
 from consent.receipts import Receipts
 from consent.retention import Retention
+from consent.rules import Rules
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -39,67 +48,28 @@ from privacy.budget import BudgetView
 from privacy.models import Release
 from privacy.plans import PlanStore
 from privacy.releases import ReleaseStore
-from tacit.core import logs, rootkey
+from tacit.core import rootkey
 from tacit.core.access import KeyStore
 from tacit.core.claims import Claims
 from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
+from tacit.core.evidence_terms import AnchorTerms
 from tacit.core.rootkey import RootKey
-from tacit.core.settings import Settings
+from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
+    from adjust.pricing import Pricing
     from adjust.service import Engine as LearningEngine
+    from audit.anchors import Anchors
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
-
-BUNDLE_POLL_SECONDS = 0.5
-
-
-class Deciders:
-    """The newest bundle of each site in memory. A bundle that fails its signature is not taken; the last good one stays."""
-
-    def __init__(self, bundles: BundleStore, sites: list[str]) -> None:
-        self._bundles, self._sites = bundles, sites
-        self._current: dict[str, Decider] = {}
-        self._versions: dict[str, int] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="bundles")
-
-    def current(self, site: str) -> Decider | None:
-        """What decides for a site now; None before the first bundle."""
-        return self._current.get(site)
-
-    def start(self) -> None:
-        """Load what there is and follow what comes."""
-        self.refresh()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop following."""
-        self._stop.set()
-
-    def refresh(self) -> None:
-        """Take newer bundles, if there are any."""
-        for site in self._sites:
-            version = self._bundles.latest_version(site)
-            if version is not None and version != self._versions.get(site):
-                payload = self._bundles.latest_payload(site)
-                self._versions[site] = version
-                if payload is not None:
-                    self._current[site] = Decider.from_bundle(payload)
-
-    def _follow(self) -> None:
-        log = logs.Log("bundles")
-        while not self._stop.wait(BUNDLE_POLL_SECONDS):
-            try:
-                self.refresh()
-            except Exception as error:
-                log.fault("work.failed", error)
 
 
 @dataclass(frozen=True)
@@ -108,18 +78,26 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    explanations: Explanations
+    notices: Notices
+    rules: Rules
     webhooks: Webhooks
     exports: Exports
     retention: Retention
     evidence: EvidenceTable
+    notary: Notary
     door: Door
     staging: Staging
     deciders: Deciders
+    policies: PolicyBook
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    findings: Findings
+    subscriptions: Subscriptions
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -156,12 +134,15 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
+    notifier: Notifier
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
     retention: Retention
     retention_late: Callable[[str, list[str]], None]
     evidence: EvidenceLog
+    anchors: Anchors
     claims: Claims
     clock: Clock
 
@@ -175,6 +156,7 @@ class _Intake:
     staging: Staging
     door: Door
     consent: ConsentService
+    rules: Rules
 
 
 def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
@@ -190,6 +172,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     plans = PlanStore(released)
     audits = AuditStore(released)
     evidence = EvidenceTable(released, clock)
+    policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -204,18 +187,26 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        explanations=Explanations(intake.engine, intake.subjects, intake.rules, clock),
+        notices=Notices(intake.engine, intake.subjects, evidence, clock),
+        rules=intake.rules,
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
         evidence=evidence,
+        notary=Notary(evidence, root.signing_key(), declaration.evidence, clock),
         door=intake.door,
         staging=intake.staging,
-        deciders=Deciders(bundles, list(declaration.sites)),
+        deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
+        policies=policies,
         bundles=bundles,
         releases=releases,
         budget=budget,
         plans=plans,
         audits=audits,
+        findings=findings(released, declaration, root, clock),
+        subscriptions=Subscriptions(released, root, evidence, clock),
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,
@@ -223,11 +214,38 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
+def findings(released: Engine, declaration: Declaration, root: RootKey, clock: Clock) -> Findings:
+    """What officers do about findings, in a web process or on the command line."""
+    return Findings(
+        released,
+        EvidenceTable(released, clock),
+        corrections(declaration, released, root, clock),
+        KeyStore(released).by_id,
+        declaration,
+        clock,
+    )
+
+
+def corrections(declaration: Declaration, released: Engine, root: RootKey, clock: Clock) -> Corrections:
+    """What the auditor may have the engine do."""
+    releases, evidence = ReleaseStore(released, clock), EvidenceTable(released, clock)
+    book = PolicyBook(released, evidence, clock)
+
+    def pricing() -> Pricing:
+        from adjust.pricing import Pricing
+
+        return Pricing(releases, BundleStore(released, root), ModelStore(released), book)
+
+    return PolicyCorrections(declaration, book, pricing, releases, evidence)
+
+
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.service import Engine as LearningEngine
     from audit import quality
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -244,6 +262,9 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     evidence = EvidenceTable(released, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, root, clock))
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -264,17 +285,29 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released)),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
+        notifier=Notifier(released, root, MailSettings(), clock),
+        engine=LearningEngine(
+            releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released), PolicyBook(released, evidence, clock)
+        ),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        anchors=_anchors(declaration, notary, claims, clock),
+        claims=claims,
         clock=clock,
     )
+
+
+def _anchors(declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
+    from audit.anchors import Anchors, ways
+
+    terms = declaration.evidence.anchor or AnchorTerms()
+    return Anchors(notary, ways(terms, MailSettings()), claims, clock, every_ms=terms.every_ms)
 
 
 def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:
@@ -287,11 +320,12 @@ def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: 
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
     subjects = Subjects(engine, root, clock)
-    gate = Gate(engine, subjects, clock)
+    rules = Rules.declared(declaration)
+    gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
-    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent)
+    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock, rules=rules)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules)
 
 
 def fingerprint(declaration: Declaration) -> str:
@@ -299,7 +333,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout, p.factors] for p in site.policies.values()},
+            "policies": {p.name: p.settings for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

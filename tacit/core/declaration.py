@@ -11,13 +11,15 @@ import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from tacit.core.clock import iso
 from tacit.core.evidence import canonical
+from tacit.core.evidence_terms import EvidenceTerms
 
 OTHER = "other"
 """The cell of every value outside a declared domain."""
@@ -237,6 +239,41 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A part `[low, high)` of a numbered line of people: policies with parts that do not overlap never share a person."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """People kept out of every policy of a site."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a policy runs: from `start_ms` on, and before `stop_ms`; None is open."""
+
+    start_ms: int | None = None
+    stop_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A measure of the site that must stay above or below a value while the policy runs; of one cell where it names one."""
+
+    measure: str
+    cell: Mapping[str, str] | None = None
+    least: float | None = None
+    most: float | None = None
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which variants a zone may show, what is learned about them and how much may be risked for it."""
@@ -253,6 +290,17 @@ class Policy:
     holdout: float
     share: Decimal
     trigger: Mapping[str, Any] | None = None
+    targeting: Mapping[str, Any] | None = None
+    rollout: float = 1.0
+    namespace: Namespace | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    """Those of the whole site."""
+    schedule: Schedule | None = None
+    max_step: float | None = None
+    """The most that a cell's weights move in one update, as total variation distance."""
+    guardrails: tuple[Guardrail, ...] = ()
+    approval: bool = False
+    """Whether what stands in the file waits for somebody's approval."""
     planned_windows: int | None = None
     """For how many windows it is meant to run: noise that is chosen for that is smaller."""
     factors: tuple[str, ...] = ()
@@ -265,10 +313,43 @@ class Policy:
         """The first arm: what the holdout sees and what is shown when nothing is known."""
         return next(iter(self.arms))
 
+    @property
+    def held_out(self) -> float:
+        """Part of the people that see the default arm as a measure of comparison: the policy's holdout and the site's together."""
+        return 1 - (1 - self.holdout) * math.prod(1 - one.share for one in self.holdouts) if self.holdouts else self.holdout
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that the engine acts on, as JSON."""
+        found = asdict(replace(self, context=()))
+        return found | {"context": {d.name: list(d.values) for d in self.context}, "share": str(self.share.normalize())}
+
     @cached_property
     def arm_dimension(self) -> Dimension:
         """The arms, and `holdout` after them where the policy has one."""
-        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
+        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout or self.holdouts else tuple(self.arms), closed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTerms:
+    """When an audit is scanned and what follows from what a scan finds.
+
+    Slots are the moments `offset_ms + k * schedule_ms` since 1970-01-01T00:00Z; of missed ones the newest `catch_up` are made up for.
+    """
+
+    schedule_ms: int = 86_400_000
+    offset_ms: int = 0
+    catch_up: int = 7
+    open_at: str = "breach"
+    """From which verdict a finding is opened: `breach` or `attention`."""
+    contain: str = "nothing"
+    """What is done about the policy at a breach, before anybody has looked: `nothing`, `pause` or `equalise`."""
+    due_breach_ms: int = 14 * 86_400_000
+    due_attention_ms: int = 30 * 86_400_000
+
+    def due_ms(self, verdict: str) -> int:
+        """How long somebody has for a finding of that verdict."""
+        return self.due_attention_ms if verdict == "attention" else self.due_breach_ms
 
 
 @dataclass(frozen=True)
@@ -281,6 +362,7 @@ class Audit:
     purpose: str
     limit: float
     share: Decimal
+    terms: AuditTerms = AuditTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +390,32 @@ class RetentionTerms:
 
     records_ms: int = 1095 * 86_400_000
     messages_ms: int = 30 * 86_400_000
+    served_ms: int = 365 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Necessity:
+    """An operator's statement, in the operator's words, that looking for bias without consent is strictly necessary for a time."""
+
+    law: str
+    in_force_ms: int
+    delete_by_ms: int
+    other_data: str
+    access: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is shown."""
+        times = {"in_force": iso(self.in_force_ms), "delete_by": iso(self.delete_by_ms)}
+        return {"law": self.law, **times, "other_data": self.other_data, "access": self.access, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentTerms:
+    """What may be presumed of people who have said nothing. By default nothing."""
+
+    opt_out: bool = False
+    bias_detection: Necessity | None = None
 
 
 @dataclass(frozen=True)
@@ -322,6 +430,7 @@ class Site:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
+    terms: ConsentTerms = ConsentTerms()
 
     @cached_property
     def delta_for_keys(self) -> Decimal:
@@ -343,9 +452,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All sites of an installation."""
+    """All sites of an installation, and the terms of its evidence log."""
 
     sites: Mapping[str, Site]
+    evidence: EvidenceTerms = field(default_factory=EvidenceTerms)
 
 
 REWARD = Dimension("reward", ("0", "1"), closed=True)

@@ -14,10 +14,13 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from adjust import bundles_api
 from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
+from adjust.current import Deciders
 from adjust.decide import Decider
 from adjust.models_store import ModelStore
+from adjust.push import Changes
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -47,12 +50,12 @@ def authorise(headers: Mapping[str, str], roles: frozenset[Role], named: str | N
 
 
 def render(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    return 400, [(b"x-problem", problem.type.encode())], problem.diagnostics().encode()
+    return 400, [(b"x-problem", problem.type.encode())], json.dumps({"type": problem.type, "detail": problem.diagnostics()}).encode()
 
 
-def ask(body: Any, *, key: str = "sender", method: str = "POST", published: bool = True) -> tuple[str, Any]:
+def ask(body: Any, *, key: str = "sender", method: str = "POST", published: bool = True, declared: Any = None) -> tuple[str, Any]:
     """The problem's type or an empty text, and the decoded or raw answer."""
-    decider = Decider.from_bundle(payload(policy())) if published else None
+    decider = Decider.from_bundle(payload(declared or policy())) if published else None
     endpoint = AdjustEndpoint(lambda _site: decider, authorise, render)
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     half = len(content) // 2
@@ -128,6 +131,30 @@ def test_an_admin_names_the_site() -> None:
     assert ask({"zone": "front.headline", "site": "newsroom"}, key="admin")[0] == ""
 
 
+def test_signals_that_do_not_fire_the_trigger_show_the_default_and_are_not_counted() -> None:
+    declared = policy(trigger={"any": [{"scroll_depth": {"gt": 50}}]}, holdout=0.0)
+    body = {"policy": "headline", "unit": "u"}
+    assert ask(body | {"signals": {"scroll_depth": 51}}, declared=declared)[1].keys().isdisjoint({"counted"})
+    _, answer = ask(body | {"signals": {"scroll_depth": 50}}, declared=declared)
+    assert (answer["reason"], answer["arm"], answer["propensity"], answer["counted"]) == ("not_triggered", "control", 1.0, False)
+    assert "counted" not in ask(body, declared=declared)[1]
+
+
+def test_many_questions_are_answered_each_by_itself() -> None:
+    good = {"zone": "front.headline", "unit": "u"}
+    bad = [{}, {"policy": CANARY}, {"zone": "front.headline", "unit": 3}, CANARY, {"questions": []}, good | {"site": CANARY}]
+    problem, answer = ask({"questions": [good, *bad, good]})
+    assert problem == ""
+    first, *refused, last = answer["answers"]
+    assert first == last == ask(good)[1]
+    types = [one["problem"]["type"] for one in refused]
+    assert types == ["invalid-request", "unknown-policy", "invalid-request", "invalid-request", "invalid-request", "invalid-request"]
+    assert CANARY not in json.dumps(answer)
+    assert ask({"questions": [good] * 51})[0] == "invalid-request"
+    assert ask({"questions": [good], "site": "newsroom"}, key="admin")[1]["answers"] == [first]
+    assert ask({"questions": [good]}, published=False)[1]["answers"][0]["problem"]["type"] == "no-bundle"
+
+
 class Client:
     """Asks an application in this process."""
 
@@ -148,7 +175,9 @@ def client(tmp_path: Path) -> Iterator[Client]:
     declared = declaration(policy())
     bundles, releases = BundleStore(database, ROOT), ReleaseStore(database)
     app = FastAPI()
-    app.include_router(router(bundles, releases, declared, ROOT, authorise))
+    deciders = Deciders(bundles, ["newsroom"])
+    app.include_router(router(releases, declared, authorise))
+    app.include_router(bundles_api.router(deciders, Changes(deciders.newest), ["newsroom"], ROOT))
 
     @app.exception_handler(Problem)
     def render_problem(_request: Request, problem: Problem) -> JSONResponse:
@@ -156,7 +185,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
             {"type": problem.type}, status_code=404 if problem.type in ("no-bundle", "unknown-policy", "unknown-site") else 401
         )
 
-    app.state.database = database
+    app.state.database, app.state.deciders = database, deciders
     app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock(), ModelStore(database))
     yield Client(app)
     database.dispose()
@@ -180,6 +209,7 @@ def test_the_bundle_is_served_signed_and_cacheable(client: Client) -> None:
     assert client.get("/v1/bundles/elsewhere").status_code == 404
     assert client.get("/v1/bundles/newsroom").status_code == 404
     client.app.state.engine.step(site(policy()))
+    client.app.state.deciders.refresh()
     answer = client.get("/v1/bundles/newsroom")
     assert verify(answer.content, ROOT.signing_key().public_key())["version"] == 1
     assert "max-age" in answer.headers["cache-control"]
