@@ -17,6 +17,7 @@ from sqlalchemy import Engine as Database
 from adjust import models_api
 from adjust.errors import UnknownModel
 from adjust.models_store import ModelStore
+from adjust.policies import PolicyBook
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -35,8 +36,8 @@ class House:
     def __init__(self, database: Database) -> None:
         self.database, self.evidence, self.clock = database, MemoryEvidence(), FixedClock()
         self.bundles, self.models = BundleStore(database, ROOT), ModelStore(database)
-        releases = ReleaseStore(database)
-        self.engine = Engine(releases, self.bundles, PolicyHistory(database), self.evidence, ROOT, self.clock, self.models)
+        releases, self.book = ReleaseStore(database), PolicyBook(database, self.evidence, self.clock)
+        self.engine = Engine(releases, self.bundles, PolicyHistory(database), self.evidence, ROOT, self.clock, self.models, self.book)
 
     def window(self, number: int, best: int) -> dict:
         """One more window in which one arm is three times as good, and what is served after it."""
@@ -89,7 +90,7 @@ def client(house: House) -> Client:
         return Caller("key_1", "newsroom", role), named or "newsroom"
 
     app = FastAPI()
-    app.include_router(models_api.router(house.models, declaration(POLICY), house.evidence, house.clock, authorise))
+    app.include_router(models_api.router(house.models, house.book, declaration(POLICY), authorise))
     statuses = {"unauthenticated": 401, "forbidden": 403, "unknown-model": 404, "unknown-policy": 404}
     app.add_exception_handler(Problem, lambda _request, problem: JSONResponse({"type": problem.type}, statuses[problem.type]))
     return Client(app)
@@ -106,6 +107,7 @@ def client(house: House) -> Client:
         ("GET", "/v1/models?policy=nothing", "auditor", 404),
         ("GET", "/v1/models/headline/99", "auditor", 404),
         ("POST", "/v1/models/headline/rollback", "admin", 404),
+        ("POST", "/v1/models/headline/rollback", "manager", 404),
     ],
 )
 def test_strangers_and_unknown_versions_are_refused(client: Client, method: str, path: str, role: str | None, status: int) -> None:
@@ -142,12 +144,12 @@ def test_rolling_back_serves_the_earlier_weights_until_it_is_undone_and_is_on_re
     assert (third["weights"], third["model"]) == (first["weights"], 1)
     assert client.post("/v1/models/headline/rollback", headers={"x-role": "admin"}, json={"version": None}).status_code == 200
     assert house.served()["model"] == 3
-    assert house.evidence.kinds().count("model.pinned") == 2
+    assert house.evidence.kinds().count("policy.ordered") == 2
 
 
 def test_a_version_that_does_not_fit_the_declared_arms_is_not_served(house: House) -> None:
     house.window(0, best=1)
-    house.models.pin("newsroom", "headline", 1, actor="key_1", at_ms=5, evidence=house.evidence)
+    house.book.order(site(POLICY), "headline", "pinned", 1, actor="key_1")
     house.engine.step(site(policy(arms={"control": {}, "other_one": {}})))
     payload = house.bundles.latest_payload("newsroom")
     assert payload is not None
@@ -155,14 +157,6 @@ def test_a_version_that_does_not_fit_the_declared_arms_is_not_served(house: Hous
     assert payload["policies"]["headline"]["default"] == [32768, 65535]
 
 
-def test_an_unknown_version_cannot_stand(house: House) -> None:
+def test_an_unknown_version_is_not_to_be_had(house: House) -> None:
     with pytest.raises(UnknownModel):
-        house.models.pin("newsroom", "headline", 1, actor="key_1", at_ms=5, evidence=house.evidence)
-    assert house.models.pinned("newsroom", "headline") is None
-
-
-def test_two_orders_in_one_millisecond_are_both_kept_and_the_later_one_holds(house: House) -> None:
-    house.window(0, best=1)
-    for version in (1, None):
-        house.models.pin("newsroom", "headline", version, actor="key_1", at_ms=5, evidence=house.evidence)
-    assert house.models.pinned("newsroom", "headline") is None
+        house.models.get("newsroom", "headline", 1)
