@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, decide, error, evidence, experiments, gate, noise, serve, signals, simulate, withdrawals
+from benchmarks import close, decide, error, evidence, experiments, fairness, gate, noise, serve, signals, simulate, trend, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -24,6 +24,8 @@ def main() -> None:
         "decide": decide.run,
         "signals": signals.run,
         "simulate": simulate.run,
+        "fairness": fairness.run,
+        "trend": trend.run,
         "evidence": evidence.run,
         "withdrawals": withdrawals.run,
         "peers": comparison.run,

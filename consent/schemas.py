@@ -95,7 +95,6 @@ class ConsentBody(_OfPerson):
     """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
 
     model_config = ConfigDict(json_schema_extra=_CHOICE_OR_SIGNAL)
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_given("purposes", {"type": "object"}), _given("signals", {"anyOf": _SIGNALS})]})
 
     jurisdiction: Word | None = None
     purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)] | None = None

@@ -104,13 +104,14 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class TrialStep:
-    """A policy's or an audit's measure: its columns come from one object of the trial's properties."""
+    """A policy's or an audit's measure: its columns come from one object of the trial's properties, an audit's strata from its context."""
 
     measure_id: int
     purpose: str
     source: str
     columns: tuple[Column, ...]
     arms: Mapping[str, int]
+    strata: tuple[Column, ...] = ()
 
 
 class SitePlan:
@@ -160,14 +161,15 @@ class SitePlan:
             offset = step.arms.get(arm) if type(arm) is str else None
             if offset is None:
                 raise Refused("unknown_arm")
-            described = properties.get(step.source)
-            if described is None:
-                described = {}
-            elif type(described) is not dict:
-                raise Refused("bad_value")
             cell = offset + int(reward)
-            for column in step.columns:
-                cell += column.offset(described.get(column.name))
+            for source, columns_ in ((step.source, step.columns), ("context", step.strata)):
+                described = properties.get(source) if columns_ else None
+                if described is None:
+                    described = {}
+                elif type(described) is not dict:
+                    raise Refused("bad_value")
+                for column in columns_:
+                    cell += column.offset(described.get(column.name))
             found.append((step.purpose, step.measure_id, cell, 1))
         return found
 
@@ -207,7 +209,10 @@ def _trial_step(measure: Measure) -> TrialStep:
         raise AssertionError("a trial's last dimension is its reward")
     arms = {label: index * reward.size for index, label in enumerate(arm.labels)}
     source = "context" if measure.kind is Kind.POLICY else "groups"
-    return TrialStep(measure.id, measure.purpose, source, columns(described, arm.size * reward.size), arms)
+    every = columns(described, arm.size * reward.size)
+    own = tuple(column for column in every if column.name not in measure.strata)
+    strata = tuple(column for column in every if column.name in measure.strata)
+    return TrialStep(measure.id, measure.purpose, source, own, arms, strata)
 
 
 def _clipped(properties: Mapping[str, Any], value: ValueRange) -> int:

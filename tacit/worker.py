@@ -9,7 +9,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 
-from audit.scan import ScanResult
+from audit.results import ScanResult
 from privacy.models import Window
 from privacy.plans import fingerprint
 from tacit.core import logs

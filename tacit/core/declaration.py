@@ -152,6 +152,8 @@ class Measure:
     """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
     subject_of: str = ""
     """The policy that a policy or audit measure belongs to."""
+    strata: tuple[str, ...] = ()
+    """Which dimensions of an audit measure are context of its policy and not groups."""
 
     @cached_property
     def cells(self) -> int:
@@ -178,22 +180,28 @@ class Measure:
     @cached_property
     def definition(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as JSON."""
-        return {
-            "site": self.site,
-            "name": self.name,
-            "kind": self.kind.value,
-            "event": self.event,
-            "purpose": self.purpose,
-            "dimensions": [{"name": d.name, "values": list(d.values), "closed": d.closed, "edges": list(d.edges)} for d in self.dimensions],
-            "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
-            "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
-            "share": str(self.share.normalize()),
-            "over_time": self.over_time,
-            "block": self.block,
-            "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
-            "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
-            "subject_of": self.subject_of,
-        } | ({"whole": True} if self.whole else {})
+        return (
+            {
+                "site": self.site,
+                "name": self.name,
+                "kind": self.kind.value,
+                "event": self.event,
+                "purpose": self.purpose,
+                "dimensions": [
+                    {"name": d.name, "values": list(d.values), "closed": d.closed, "edges": list(d.edges)} for d in self.dimensions
+                ],
+                "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
+                "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
+                "share": str(self.share.normalize()),
+                "over_time": self.over_time,
+                "block": self.block,
+                "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
+                "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
+                "subject_of": self.subject_of,
+            }
+            | ({"whole": True} if self.whole else {})
+            | ({"strata": list(self.strata)} if self.strata else {})
+        )
 
     @cached_property
     def id(self) -> int:
@@ -236,6 +244,7 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
+        strata=tuple(definition.get("strata", ())),
     )
 
 
@@ -363,6 +372,10 @@ class Audit:
     limit: float
     share: Decimal
     terms: AuditTerms = AuditTerms()
+    strata: tuple[Dimension, ...] = ()
+    """Context of the policy within which groups are compared too."""
+    intersections: tuple[tuple[str, ...], ...] = ()
+    """Which groups are compared crossed with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,17 +495,18 @@ def policy_measure(site: str, policy: Policy) -> Measure:
 
 
 def audit_measure(site: str, audit: Audit, policy: Policy) -> Measure:
-    """group x arm x reward under the audit's own purpose."""
+    """group x stratum x arm x reward under the audit's own purpose."""
     return Measure(
         site=site,
         name=f"audit.{audit.name}",
         kind=Kind.AUDIT,
         event="trial",
         purpose=audit.purpose,
-        dimensions=(*audit.groups, policy.arm_dimension, REWARD),
+        dimensions=(*audit.groups, *audit.strata, policy.arm_dimension, REWARD),
         share=audit.share,
         over_time="prefix",
         subject_of=policy.name,
+        strata=tuple(stratum.name for stratum in audit.strata),
     )
 
 

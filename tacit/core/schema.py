@@ -332,6 +332,8 @@ class AuditConfig(_Strict):
     groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
     purpose: Purpose = FAIRNESS_AUDIT
     limit: float = Field(default=0.05, gt=0, lt=1)
+    strata: list[Slug] = Field(default_factory=list, max_length=3)
+    intersections: list[Annotated[list[Slug], Field(min_length=2, max_length=3)]] = Field(default_factory=list, max_length=4)
     share: Share
     schedule: Duration = UNITS["d"]
     offset: Duration | None = None
@@ -344,6 +346,13 @@ class AuditConfig(_Strict):
     def _fits(self) -> AuditConfig:
         if {"arm", "reward"} & set(self.groups):
             raise ValueError("a group cannot be called 'arm' or 'reward'")
+        if set(self.strata) & set(self.groups) or len(set(self.strata)) != len(self.strata):
+            raise ValueError("`strata` names each context key once, and none that is a group")
+        crossed = [tuple(sorted(names)) for names in self.intersections]
+        if any(len(set(names)) != len(names) or not set(names) <= set(self.groups) for names in crossed):
+            raise ValueError("`intersections` crosses different dimensions of `groups`")
+        if len(set(crossed)) != len(crossed):
+            raise ValueError("an intersection stands twice")
         if self.offset is not None and self.offset >= self.schedule:
             raise ValueError("`offset` must be shorter than `schedule`")
         return self
