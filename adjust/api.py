@@ -157,7 +157,7 @@ def experiment_of(site: Site, policy: str, releases: ReleaseStore, experiments: 
     """One policy's experiment in its public form. Reading spends nothing."""
     measure = site.policy_measure(policy)
     found = lift(measure, recent(releases, measure))
-    shown = {"policy": policy, "sentence": NOTHING_YET, "as_of": None, "windows": 0, "comparisons": [], "arms": []}
+    shown: dict[str, Any] = {"policy": policy, "sentence": NOTHING_YET, "as_of": None, "windows": 0, "comparisons": [], "arms": []}
     if found is not None:
         shown |= found.to_json()
     assessed = experiments.latest(site.name, policy)
