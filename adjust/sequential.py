@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from adjust.innovations import Floats, Working, increments
 from privacy.models import Release
+from tacit.core.clock import iso
 from tacit.core.declaration import HOLDOUT, Measure
 
 ALPHA = 0.05
@@ -193,3 +195,10 @@ def boundary(information: float, *, tau2: float, alpha: float) -> float:
     30.82
     """
     return math.sqrt((information + 1 / tau2) * (math.log1p(tau2 * information) - 2 * math.log(alpha)))
+
+
+def sequence_json(one: Sequential) -> dict[str, Any]:
+    """The public form; intervals hold at all windows together with this `confidence`."""
+    found = asdict(one) | {"decided_at": None if one.decided_ms is None else iso(one.decided_ms), "confidence": 1 - ALPHA}
+    del found["decided_ms"]
+    return found

@@ -15,7 +15,17 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli
+from tacit import (
+    evidence_cli,
+    experiment_cli,
+    findings_cli,
+    installation,
+    learners_cli,
+    notices_cli,
+    officers_cli,
+    policies_cli,
+    report_cli,
+)
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -37,6 +47,7 @@ notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
 evidence_cli.register(app)
+experiment_cli.register(app)
 learners_cli.register(app)
 
 

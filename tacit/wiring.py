@@ -61,6 +61,7 @@ from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
+    from adjust.assessor import Assessor
     from adjust.pricing import Pricing
     from adjust.service import Engine as LearningEngine
     from audit.anchors import Anchors
@@ -133,6 +134,7 @@ class SanitiserServices:
     plans: PlanStore
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
+    assessor: Assessor
     scanner: Scanner
     schedule: Schedule
     notifier: Notifier
@@ -241,6 +243,8 @@ def corrections(declaration: Declaration, released: Engine, root: RootKey, clock
 
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
+    from adjust.assessor import Assessor
+    from adjust.experiment_store import ExperimentStore
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.deliveries import Notifier
@@ -290,6 +294,13 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         notifier=Notifier(released, root, MailSettings(), clock),
         engine=LearningEngine(
             releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released), PolicyBook(released, evidence, clock)
+        ),
+        assessor=Assessor(
+            releases,
+            ExperimentStore(released),
+            PolicyBook(released, evidence, clock),
+            evidence,
+            lambda site, kind, detail, connection: audits.raise_alert(site, kind, detail, at_ms=clock.now_ms(), connection=connection),
         ),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
