@@ -12,10 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from consent.models import STRICTEST, ConsentRequest
-from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, WithdrawBody
+from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, ReceiptBody, WithdrawBody
 from consent.service import ConsentService
 from consent.signals.gpc import HEADER, opted_out
 from tacit.core.access import CONSENT_KEEPERS, Caller, Role
+from tacit.core.clock import from_iso
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, RequestTooLarge
 
@@ -32,8 +33,11 @@ class Authorise(Protocol):
         ...
 
 
-class _QuietRoute(APIRoute):
+class QuietRoute(APIRoute):
     """Reads at most `BODY_LIMIT` bytes, refuses ambiguous JSON, and reduces FastAPI's errors, which quote the request, to pointers."""
+
+    known: frozenset[str] = KNOWN_NAMES
+    """The only names that a pointer may repeat."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -49,7 +53,7 @@ class _QuietRoute(APIRoute):
             try:
                 return await handler(request)
             except RequestValidationError as error:
-                faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()]
+                faults = [{"pointer": _pointer(fault["loc"], self.known), "detail": fault["msg"]} for fault in error.errors()]
             raise InvalidRequest(f"{len(faults)} fault{'s' if len(faults) != 1 else ''}", errors=faults)
 
         return quiet
@@ -57,7 +61,7 @@ class _QuietRoute(APIRoute):
 
 def router(service: ConsentService, authorise: Authorise, *, declaration: Declaration | None = None) -> APIRouter:
     """The paths below `/v1/consents`. With `declaration`, a site's own jurisdiction rules where the request names none."""
-    api = APIRouter(prefix="/v1/consents", tags=["consent"], route_class=_QuietRoute)
+    api = APIRouter(prefix="/v1/consents", tags=["consent"], route_class=QuietRoute)
 
     def permitted(request: Request, response: Response, site: Annotated[str | None, Query(description="for admin keys")] = None) -> str:
         response.headers["Cache-Control"] = "no-store"
@@ -90,6 +94,7 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
             jurisdiction=jurisdiction_of(request, site, body.jurisdiction),
             signals=body.signals.value(header=gpc),
             age_band=body.age_band,
+            client_at_ms=from_iso(body.at) if body.at is not None else None,
         )
         return service.record(site, asked, idempotency_key=idempotency_key)
 
@@ -113,6 +118,10 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
     def history(body: HistoryBody, site: site_name) -> dict[str, Any]:
         return service.history(site, body.id_type, body.subject, body.purposes, limit=body.limit, cursor=body.cursor)
 
+    @api.post("/receipt", summary="A receipt again, with its place in the evidence log")
+    def receipt(body: ReceiptBody, site: site_name) -> dict[str, Any]:
+        return service.receipt(site, body.id_type, body.subject, body.receipt_id)
+
     return api
 
 
@@ -130,8 +139,8 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def _pointer(location: tuple[int | str, ...], known: frozenset[str]) -> str:
     """A JSON pointer; a name that we do not know was chosen by the sender and becomes `*`."""
     place, *parts = location or ("body",)
-    shown = [str(part) if isinstance(part, int) or part in KNOWN_NAMES else "*" for part in parts if part != "[key]"]
+    shown = [str(part) if isinstance(part, int) or part in known else "*" for part in parts if part != "[key]"]
     return "".join(f"/{part}" for part in shown) if place == "body" else f"{place}"

@@ -19,12 +19,18 @@ from consent.models import State
 from consent.subjects import Subjects
 from tacit.core.clock import Clock
 from tacit.core.errors import StorageUnavailable
+from tacit.core.mac import subject_bytes
 
 BATCH = 1_000
 """The most pseudonyms one query asks for."""
 
 Standing = tuple[str, int | None]
 """A stored state and when it expires, in milliseconds."""
+
+Row = tuple[bytes, str | None, str, int | None]
+"""A pseudonym's purpose, state and expiry; or, without a purpose, the version of a live key where the expiry would be."""
+
+_ATTEMPTS = 10
 
 
 class Outcome(StrEnum):
@@ -44,6 +50,8 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     GPC = "gpc"
+    OBJECTED = "objected"
+    RESTRICTED = "restricted"
     UNKNOWN_STATE = "unknown_state"
 
 
@@ -60,7 +68,12 @@ _GAP = Decision(Outcome.GAP, Reason.UNKNOWN_STATE)
 _NO_CONSENT = Decision(Outcome.DENY, Reason.NO_CONSENT)
 _EXPIRED = Decision(Outcome.DENY, Reason.EXPIRED)
 _GPC = Decision(Outcome.DENY, Reason.GPC)
-_REMOVED = {State.REFUSED: Decision(Outcome.DENY, Reason.REFUSED), State.WITHDRAWN: Decision(Outcome.DENY, Reason.WITHDRAWN)}
+_REMOVED = {
+    State.REFUSED: Decision(Outcome.DENY, Reason.REFUSED),
+    State.WITHDRAWN: Decision(Outcome.DENY, Reason.WITHDRAWN),
+    State.OBJECTED: Decision(Outcome.DENY, Reason.OBJECTED),
+    State.RESTRICTED: Decision(Outcome.DENY, Reason.RESTRICTED),
+}
 
 
 def decide(state: Standing | None, *, gpc: bool, now_ms: int) -> Decision:
@@ -96,21 +109,47 @@ class Gate:
         self._texts: dict[int, str] = {}
 
     def states(self, site: str, pseudonyms: Sequence[bytes]) -> dict[bytes, dict[str, Standing]]:
-        """What each of these people said, by pseudonym and purpose; nobody without a record is in it. Raises `StorageUnavailable`."""
+        """What stands under these pseudonyms, by purpose; nobody without a record is in it. Raises `StorageUnavailable`."""
+        return self._look(site, pseudonyms)[1]
+
+    def _look(self, site: str, pseudonyms: Sequence[bytes]) -> tuple[set[int], dict[bytes, dict[str, Standing]]]:
         found: dict[bytes, dict[str, Standing]] = {}
+        versions: set[int] = set()
         for start in range(0, len(pseudonyms), BATCH):
             for pseudonym, purpose, state, expires_ms in self._rows(site, pseudonyms[start : start + BATCH]):
+                if purpose is None:
+                    versions.add(cast(int, expires_ms))
+                    continue
                 person = found.get(pseudonym)
                 if person is None:
                     found[pseudonym] = {purpose: (state, expires_ms)}
                 else:
                     person[purpose] = (state, expires_ms)
-        return found
+        return versions, found
+
+    def standings(self, site: str, people: Sequence[bytes]) -> tuple[dict[bytes, dict[str, Standing]], list[bytes]]:
+        """What each person of `subject_bytes` said, under whichever key they stand, and those who stand under an older one.
+
+        The look itself says which keys are live, so that a key which another process has just made is never missed. Raises
+        `StorageUnavailable`.
+        """
+        ring = self._subjects.ring(site)
+        for _ in range(_ATTEMPTS):
+            owners, newest = {}, set()
+            for person in people:
+                pseudonyms = ring.pseudonyms(person)
+                newest.add(pseudonyms[0])
+                owners.update(dict.fromkeys(pseudonyms, person))
+            versions, found = self._look(site, list(owners))
+            if versions == set(ring.versions):
+                return {owners[p]: said for p, said in found.items()}, [owners[p] for p in found if p not in newest]
+            ring = self._subjects.reload(site)
+        raise StorageUnavailable("the lookup keys change faster than they can be read")
 
     def check(self, site: str, id_type: str, subject: str, purpose: str, *, gpc: bool = False) -> Decision:
         """The answer for one person and purpose, now. Raises `StorageUnavailable`, which admits nobody."""
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)
-        state = self.states(site, [pseudonym]).get(pseudonym, {}).get(purpose)
+        person = subject_bytes(id_type, subject)
+        state = self.standings(site, [person])[0].get(person, {}).get(purpose)
         return decide(state, gpc=gpc, now_ms=self._clock.now_ms())
 
     def close(self) -> None:
@@ -119,10 +158,10 @@ class Gate:
             self._open.pop().close()
         self._local = threading.local()
 
-    def _rows(self, site: str, pseudonyms: Sequence[bytes]) -> Sequence[tuple[bytes, str, str, int | None]]:
+    def _rows(self, site: str, pseudonyms: Sequence[bytes]) -> Sequence[Row]:
         # Filled up to a power of two, a handful of statements serves all batches and stays prepared.
         size = 1 << (len(pseudonyms) - 1).bit_length()
-        parameters = (site, *pseudonyms, *(pseudonyms[0],) * (size - len(pseudonyms)))
+        parameters = (site, *pseudonyms, *(pseudonyms[0],) * (size - len(pseudonyms)), site)
         try:
             return self._read(self._text(size), parameters)
         except self._error:
@@ -132,7 +171,7 @@ class Gate:
         except self._error as error:
             raise StorageUnavailable("consent cannot be read") from error
 
-    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[tuple[bytes, str, str, int | None]]:
+    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[Row]:
         connection = self._connection()
         try:
             cursor = connection.cursor()
@@ -169,7 +208,9 @@ class Gate:
         if text is None:
             marks = ", ".join([self._mark] * size)
             text = self._texts[size] = (
-                "SELECT pseudonym, purpose, state, expires_ms FROM consent_state "  # noqa: S608 - made of placeholders alone
-                f"WHERE site = {self._mark} AND pseudonym IN ({marks})"
+                "SELECT pseudonym, purpose, CASE WHEN objected_ms IS NOT NULL THEN 'objected' "  # noqa: S608 - made of placeholders alone
+                "WHEN restricted_ms IS NOT NULL THEN 'restricted' ELSE state END, expires_ms FROM consent_state "
+                f"WHERE site = {self._mark} AND pseudonym IN ({marks}) UNION ALL "
+                f"SELECT NULL, NULL, NULL, version FROM subject_keys WHERE site = {self._mark} AND destroyed_ms IS NULL"
             )
         return text

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tacit.core.clock import iso
+
 STRICTEST = "eu"
 """The jurisdiction that is assumed when nobody names one: the strictest rules we know."""
 
@@ -17,6 +19,17 @@ class State(StrEnum):
     GRANTED = "granted"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    RESTRICTED = "restricted"
+    LIFTED = "lifted"
+    """An objection or a restriction was taken back; what was said before rules again. In records only."""
+
+
+HOLDS = (State.OBJECTED, State.RESTRICTED)
+"""What a person's own request puts over whatever the state is, until it is lifted."""
+
+NOT_ASKED = "not_asked"
+"""Stands in the state's place for somebody who objects or restricts before having been asked. Admits nobody."""
 
 
 class Cause(StrEnum):
@@ -25,6 +38,7 @@ class Cause(StrEnum):
     CHOICE = "choice"
     GPC = "gpc"
     WITHDRAWAL = "withdrawal"
+    RIGHTS = "rights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ class ConsentRequest:
     jurisdiction: str = STRICTEST
     signals: Signals = Signals()
     age_band: str | None = None
+    client_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +102,12 @@ class Circumstances:
     notice: Notice | None = None
     signals: Signals = Signals()
     age_band: str | None = None
+    client_at_ms: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As they are signed."""
         return {
+            "client_at": iso(self.client_at_ms) if self.client_at_ms is not None else None,
             "method": self.method,
             "jurisdiction": self.jurisdiction,
             "notice": self.notice.to_json() if self.notice else None,

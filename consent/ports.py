@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -29,6 +29,41 @@ class ChoiceCounter(Protocol):
     def count(self, site: str, id_type: str, subject: str, choices: Mapping[str, str]) -> None:
         """Count one person's choices: purpose to `granted`, `refused` or `withdrawn`."""
         ...
+
+
+class PersonRows(Protocol):
+    """Rows that stand under a person's lookup pseudonym outside the consent tables, such as the notices that were served to people.
+
+    All methods work inside the caller's transaction on the intake vault.
+    """
+
+    def of(self, connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> list[dict[str, Any]]:
+        """What there is of the person, for the person to read."""
+        ...
+
+    def move(self, connection: Connection, site: str, old: Sequence[bytes], new: bytes) -> None:
+        """Let what stands under an old pseudonym stand under the new one."""
+        ...
+
+    def erase(self, connection: Connection, site: str, pseudonym: bytes) -> None:
+        """Delete what there is of the person."""
+        ...
+
+
+class StagedCounts(Protocol):
+    """Looks into what is staged on behalf of the person it is about. Opens no transaction of the caller's and writes nothing."""
+
+    def count(self, site: str, id_type: str, subject: str) -> list[dict[str, Any]]:
+        """Rows that are still to be released, by purpose and measure: `{"purpose", "measure", "rows"}`."""
+        ...
+
+
+class NothingCounted:
+    """For an installation without staging."""
+
+    def count(self, site: str, id_type: str, subject: str) -> list[dict[str, Any]]:  # noqa: ARG002 - one signature for all
+        """Nothing is staged."""
+        return []
 
 
 class NothingStaged:

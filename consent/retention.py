@@ -37,6 +37,7 @@ def jobs(site: Site) -> tuple[Job, ...]:
     return (
         Job("records", "consent records after a grant has lapsed or a choice was made", site.retention.records_ms, store.delete_records),
         Job("messages", "webhook messages that were delivered or given up", site.retention.messages_ms, store.delete_messages),
+        Job("rights", "rights requests after they were finished", site.retention.records_ms, store.delete_requests),
         Job("idempotency", "idempotency keys, as keyed hashes", store.IDEMPOTENCY_MS, store.delete_keys),
     )
 

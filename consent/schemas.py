@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from consent.models import Notice, Signals
 from consent.service import PAGE
+from tacit.core.clock import from_iso
 
 
 def _not_blank(text: str) -> str:
@@ -19,18 +20,29 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _moment(text: str) -> str:
+    try:
+        from_iso(text)
+    except (ValueError, OverflowError):
+        raise ValueError("a time needs a zone, for example 2026-01-31T12:00:00Z") from None
+    return text
+
+
 PurposeName = Literal["measurement", "personalisation", "fairness_audit"]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 Subject = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_blank)]
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
 SignalText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,8192}$")]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Refuses unknown keys and conversions, and shows no input in its errors."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-class NoticeBody(_Strict):
+class NoticeBody(Strict):
     """The text that was shown: its id, version and locale, and the SHA-256 of its bytes."""
 
     id: Label
@@ -43,7 +55,7 @@ class NoticeBody(_Strict):
         return Notice(self.id, self.version, self.locale, self.sha256.lower())
 
 
-class SignalsBody(_Strict):
+class SignalsBody(Strict):
     """Signals of the browser. TCF and GPP strings are kept as proof; `gpc: true` removes, like the header."""
 
     tcf: SignalText | None = None
@@ -55,12 +67,14 @@ class SignalsBody(_Strict):
         return Signals(self.tcf, self.gpp, header or self.gpc is True)
 
 
-class _OfPerson(_Strict):
+class OfPerson(Strict):
+    """A request about one person, by a presented identifier."""
+
     subject: Subject = Field(repr=False)
     id_type: Word = "user"
 
 
-class ConsentBody(_OfPerson):
+class ConsentBody(OfPerson):
     """`POST /v1/consents`."""
 
     jurisdiction: Word | None = None
@@ -69,9 +83,10 @@ class ConsentBody(_OfPerson):
     method: Word
     signals: SignalsBody = SignalsBody()
     age_band: Label | None = None
+    at: Moment | None = None
 
 
-class _OfPurposes(_OfPerson):
+class _OfPurposes(OfPerson):
     purposes: Annotated[list[PurposeName], Field(min_length=1, max_length=16)] | None = None
 
 
@@ -93,7 +108,13 @@ class HistoryBody(_OfPurposes):
     cursor: Annotated[str, Field(max_length=16)] | None = None
 
 
+class ReceiptBody(OfPerson):
+    """`POST /v1/consents/receipt`."""
+
+    receipt_id: Annotated[str, Field(pattern=r"^rcpt_[0-9a-hjkmnp-tv-z]{26}$")]
+
+
 KNOWN_NAMES = frozenset(
-    name for body in (ConsentBody, QueryBody, WithdrawBody, HistoryBody, NoticeBody, SignalsBody) for name in body.model_fields
+    name for body in (ConsentBody, QueryBody, WithdrawBody, HistoryBody, ReceiptBody, NoticeBody, SignalsBody) for name in body.model_fields
 ) | {"measurement", "personalisation", "fairness_audit"}
 """The only names that an error's pointer may repeat."""

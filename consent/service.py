@@ -6,32 +6,35 @@ and whoever repeats a request gets the same answer.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from consent import outbox, records, store
-from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, IdempotencyConflict, UnknownPurpose
+from consent import erasure_store, outbox, receipts, records, repeats, store
+from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, ReceiptUnknown, UnknownPurpose
 from consent.gate import decide
-from consent.models import STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
+from consent.models import HOLDS, NOT_ASKED, STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
 from consent.ports import ChoiceCounter, StagedData
 from consent.purposes import RULE_VERSION, TERMS
 from consent.receipts import Receipt, Receipts
 from consent.subjects import Subjects
-from consent.tables import consent_state
 from tacit.core.clock import Clock, iso
 from tacit.core.db import reading, writing
 from tacit.core.declaration import PURPOSES
 from tacit.core.errors import StorageUnavailable
-from tacit.core.evidence import Entry, canonical
+from tacit.core.evidence import Entry
 from tacit.core.ids import new_id
 from tacit.core.logs import Log
+from tacit.core.mac import subject_bytes
 
 PAGE = 100
 """The most records of a history that one answer holds."""
+
+T = TypeVar("T")
 
 _ATTEMPTS = 10
 _log = Log("consent")
@@ -41,10 +44,18 @@ class ConsentService:
     """What apps may do with consent, and what the sanitiser needs to put it into evidence."""
 
     def __init__(
-        self, engine: Engine, subjects: Subjects, staged: StagedData, choices: ChoiceCounter, signer: Receipts, clock: Clock
+        self,
+        engine: Engine,
+        subjects: Subjects,
+        staged: StagedData,
+        choices: ChoiceCounter,
+        signer: Receipts,
+        clock: Clock,
+        *,
+        controllers: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         self._engine, self._subjects, self._staged = engine, subjects, staged
-        self._choices, self._signer, self._clock = choices, signer, clock
+        self._choices, self._signer, self._clock, self._controllers = choices, signer, clock, controllers
 
     def record(self, site: str, request: ConsentRequest, *, idempotency_key: str | None = None) -> Receipt:
         """Record a person's answer. A grant under Global Privacy Control becomes a refusal.
@@ -53,7 +64,7 @@ class ConsentService:
         """
         now_ms = self._clock.now_ms()
         changes = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=now_ms) for p in _known(list(request.purposes))]
-        how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
+        how = _circumstances(request)
         asked: dict[str, Any] = {"do": "record", "purposes": dict(request.purposes)}
         return self._write(site, request.id_type, request.subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
 
@@ -70,7 +81,7 @@ class ConsentService:
         changes = [change for change in answers if change.expires_ms is None or change.expires_ms > now_ms]
         if not changes:
             raise GrantLapsed
-        how = Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band)
+        how = _circumstances(request)
         asked: dict[str, Any] = {"do": "bring_in", "purposes": dict(request.purposes)}
         who = (request.id_type, request.subject)
         return self._write(site, *who, changes, how, asked=asked, key=None, now_ms=now_ms, only_first=True)
@@ -100,21 +111,20 @@ class ConsentService:
     def query(self, site: str, id_type: str, subject: str, purposes: Sequence[str] | None = None, *, gpc: bool = False) -> dict[str, Any]:
         """What rules now: by purpose the state (null without a record), the gate's outcome and reason, and the expiry."""
         named = _known(PURPOSES if purposes is None else purposes)
-        pseudonym, now_ms = self._subjects.pseudonym(site, id_type, subject), self._clock.now_ms()
-        with reading(self._engine) as connection:
-            rows = connection.execute(
-                consent_state.select().where(consent_state.c.site == site, consent_state.c.pseudonym == pseudonym)
-            ).all()
-        standing = {row.purpose: (row.state, row.expires_ms) for row in rows}
+        person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
+        pseudonyms, rows = self._read(site, person, store.standing)
+        if any(row.pseudonym != pseudonyms[0] for row in rows):
+            self._subjects.bring_forward(site, [person])
+        standing = {row.purpose: row for row in rows}
         answer: dict[str, Any] = {}
         for purpose in named:
-            state = standing.get(purpose)
-            decision = decide(state, gpc=gpc, now_ms=now_ms)
+            row = standing.get(purpose)
+            decision = decide((row.effective, row.expires_ms) if row else None, gpc=gpc, now_ms=now_ms)
             answer[purpose] = {
-                "state": state[0] if state else None,
+                "state": row.state if row and row.state != NOT_ASKED else None,
                 "outcome": decision.outcome.value,
                 "reason": str(decision.reason),
-                "expires_at": iso(state[1]) if state and state[1] is not None else None,
+                "expires_at": iso(row.expires_ms) if row and row.expires_ms is not None else None,
             }
         return {"purposes": answer, "rule_version": RULE_VERSION}
 
@@ -135,21 +145,53 @@ class ConsentService:
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
             raise CursorInvalid
         named, start, size = _known(PURPOSES if purposes is None else purposes), int(cursor or 0), max(1, min(limit, PAGE))
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)
-        with reading(self._engine) as connection:
-            rows = store.history(connection, site, pseudonym, purposes=named, start=start, limit=size + 1)
+        page = partial(store.history, purposes=named, start=start, limit=size + 1)
+        _, rows = self._read(site, subject_bytes(id_type, subject), page)
         return {"records": [records.shown(row) for row in rows[:size]], "next": str(start + size) if len(rows) > size else None}
 
+    def receipt(self, site: str, id_type: str, subject: str, receipt_id: str) -> dict[str, Any]:
+        """A person's receipt again, word for word, with where its commitments stand in the evidence log. Raises `ReceiptUnknown`.
+
+        `index` is null until the log has the commitment; `inclusion` is where the proof of that will be.
+        """
+        look = partial(store.receipt, receipt_id=receipt_id)
+        _, (said, rows) = self._read(site, subject_bytes(id_type, subject), look)
+        if not said:
+            raise ReceiptUnknown
+        evidence = [
+            {
+                "purpose": row.purpose,
+                "commitment": records.commitment(dict(row._mapping)),
+                "index": row.evidence_index,
+                "inclusion": None,
+            }
+            for row in rows
+        ]
+        return {"receipt": self._signer.sign(said), "evidence": evidence}
+
     def pending_evidence(self, limit: int) -> list[tuple[int, Entry]]:
-        """Records that the evidence log does not know yet, as entries that hold a commitment and nothing else."""
+        """Records that the evidence log does not know yet, as entries that hold a commitment and nothing else.
+
+        Commitments to records that were erased before the log had them have negative numbers.
+        """
         with reading(self._engine) as connection:
-            rows = store.unevidenced(connection, limit)
-        return [(row.seq, Entry("consent.changed", row.site, {"commitment": records.commitment(dict(row._mapping))})) for row in rows]
+            rows, loose = store.unevidenced(connection, limit), erasure_store.loose(connection, limit)
+        found = [(-row.seq, row.site, row.commitment) for row in loose]
+        found += [(row.seq, row.site, records.commitment(dict(row._mapping))) for row in rows]
+        return [(number, Entry("consent.changed", site, {"commitment": committed})) for number, site, committed in found]
 
     def set_evidence(self, indices: Mapping[int, int]) -> None:
         """Note which index in the evidence log each record got."""
         with writing(self._engine) as connection:
-            store.set_evidence(connection, indices)
+            store.set_evidence(connection, {seq: index for seq, index in indices.items() if seq > 0})
+            erasure_store.drop_loose(connection, [-seq for seq in indices if seq < 0])
+
+    def _read(self, site: str, person: bytes, look: Callable[[Connection, str, Sequence[bytes]], T]) -> tuple[tuple[bytes, ...], T]:
+        """A person's pseudonyms, newest first, and what `look` finds under them while no key can come or go."""
+        self._subjects.ring(site)
+        with reading(self._engine) as connection:
+            pseudonyms = self._subjects.held(site, connection).pseudonyms(person)
+            return pseudonyms, look(connection, site, pseudonyms)
 
     def _write(
         self,
@@ -164,19 +206,17 @@ class ConsentService:
         now_ms: int,
         only_first: bool = False,
     ) -> Receipt:
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)  # before the transaction: the first one of a site makes its key
-        repeat = None
-        if key is not None:
-            request = canonical({**asked, **how.to_json(), "who": pseudonym.hex()})
-            repeat = store.Repeat(self._subjects.fingerprint(site, b"key " + key.encode()), self._subjects.fingerprint(site, request))
+        person = subject_bytes(id_type, subject)
+        self._subjects.ring(site)  # before the transaction: the first call of a site makes its key
+        repeat = repeats.repeat(self._subjects, site, key, {**asked, **how.to_json()}, person=person)
         for _ in range(_ATTEMPTS):
             try:
                 with writing(self._engine) as connection:
-                    if repeat and (earlier := _replayed(connection, site, repeat, now_ms=now_ms)):
+                    if earlier := repeats.replayed(connection, site, repeat, now_ms=now_ms):
                         return earlier
                     if only_first:
-                        changes = _unknown(connection, site, pseudonym, changes)
-                    receipt = self._apply(connection, site, pseudonym, changes, how, now_ms=now_ms, staged_as=(id_type, subject))
+                        changes = _unknown(connection, site, self._subjects.settle(site, person, connection), changes)
+                    receipt = self.apply(connection, site, changes, how, now_ms=now_ms, staged_as=(id_type, subject))
                     if repeat:
                         store.remember(connection, site, repeat, receipt, now_ms=now_ms)
                 break
@@ -187,42 +227,33 @@ class ConsentService:
         self._count(site, id_type, subject, {change.purpose: change.state.value for change in changes})
         return receipt
 
-    def _apply(
-        self,
-        connection: Connection,
-        site: str,
-        pseudonym: bytes,
-        changes: Sequence[Change],
-        how: Circumstances,
-        *,
-        now_ms: int,
-        staged_as: tuple[str, str],
+    def apply(
+        self, connection: Connection, site: str, changes: Sequence[Change], how: Circumstances, *, now_ms: int, staged_as: tuple[str, str]
     ) -> Receipt:
+        """Make changes of one person, `staged_as` (id type, subject), rule within the caller's transaction on the intake vault."""
+        person = subject_bytes(*staged_as)
+        pseudonym = self._subjects.settle(site, person, connection)
         before = store.locked_states(connection, site, pseudonym, [change.purpose for change in changes])
         receipt_id = new_id("rcpt", now_ms=now_ms)
+        who = self._subjects.held(site, connection).on_receipt(receipt_id, person)
         decisions = []
         for change in changes:
-            row = records.row(receipt_id, site, pseudonym=pseudonym, change=change, how=how, now_ms=now_ms)
+            row = records.row(receipt_id, site, pseudonym=pseudonym, who=who, change=change, how=how, now_ms=now_ms)
             store.append(connection, row, known=change.purpose in before)
             outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
-            decisions.append(records.decision(change, records.commitment(row)))
+            held = before.get(change.purpose) if before.get(change.purpose) in HOLDS else None
+            decisions.append(records.decision(change, records.commitment(row), held=held))
         removed = [c.purpose for c in changes if c.state is not State.GRANTED]
         readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose) in (State.REFUSED, State.WITHDRAWN)]
         if removed:
             self._staged.withdraw(site, *staged_as, removed, connection)
         if readmitted:
             self._staged.readmit(site, *staged_as, readmitted, connection)
-        return self._signer.sign(
-            {
-                "receipt_id": receipt_id,
-                "site": site,
-                "at": iso(now_ms),
-                "decisions": decisions,
-                "rule_version": RULE_VERSION,
-                "withdraw": "POST /v1/consents/withdraw",
-                **how.to_json(),
-            }
-        )
+        controller = self._controllers.get(site)
+        payload = receipts.payload(receipt_id, site, decisions, how, who=who, controller=controller, now_ms=now_ms)
+        until_ms = max(change.expires_ms or now_ms for change in changes)
+        store.keep_receipt(connection, site, payload, until_ms=until_ms)
+        return self._signer.sign(payload)
 
     def _count(self, site: str, id_type: str, subject: str, choices: Mapping[str, str]) -> None:
         try:
@@ -253,11 +284,7 @@ def _answer(purpose: str, granted: bool, *, gpc: bool, now_ms: int) -> Change:
     return Change(purpose, State.GRANTED, Cause.CHOICE, TERMS[purpose].expires_ms(now_ms))
 
 
-def _replayed(connection: Connection, site: str, repeat: store.Repeat, *, now_ms: int) -> Receipt | None:
-    found = store.answered(connection, site, repeat, now_ms=now_ms)
-    if found is None:
-        return None
-    request_mac, response = found
-    if not hmac.compare_digest(request_mac, repeat.request_mac):
-        raise IdempotencyConflict
-    return response
+def _circumstances(request: ConsentRequest) -> Circumstances:
+    return Circumstances(
+        request.method, request.jurisdiction, request.notice, request.signals, request.age_band, client_at_ms=request.client_at_ms
+    )

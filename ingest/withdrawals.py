@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 
 from ingest.custody import Custody
 from ingest.errors import EpochKeyLost
@@ -76,6 +76,13 @@ class Withdrawals:
         until_ms = self._clock.now_ms() if window is None else window.end
         here = (*_here(site, epoch_ms, purpose, who), tombstones.c.until_ms.is_(None))
         connection.execute(update(tombstones).where(*here).values(until_ms=until_ms))
+
+
+def is_dead(site: str, epoch_ms: int, purpose: str, who: bytes, window_ms: int, connection: Connection) -> bool:
+    """Whether rows of the person in a window that starts then are kept out of every release."""
+    until = select(tombstones.c.until_ms).where(*_here(site, epoch_ms, purpose, who))
+    row = connection.execute(until).first()
+    return row is not None and (row.until_ms is None or row.until_ms > window_ms)
 
 
 def _here(site: str, epoch_ms: int, purpose: str, who: bytes) -> tuple[ColumnElement[bool], ...]:

@@ -21,6 +21,7 @@ import adjust.api
 import audit.api
 import consent.api
 import consent.officers_api
+import consent.rights_api
 import consent.signals_api
 import consent.webhooks_api
 import dashboards.api
@@ -146,6 +147,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     _handle_problems(app)
     app.include_router(consent.api.router(services.consent, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
+    app.include_router(consent.rights_api.router(services.rights, authorise))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation, officers_cli
+from tacit import installation, officers_cli, rights_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -32,6 +32,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
+rights_cli.register(app, keys_app)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]

@@ -61,7 +61,7 @@ def export(
     from consent.exports_store import Filters
     from consent.officers_api import moment_ms
 
-    settings, _ = _open(site, config, data)
+    settings, _ = opened(site, config, data)
     clock = SystemClock()
     filters = Filters(purpose, notice, notice_version, jurisdiction, moment_ms(since, "from"), moment_ms(until, "to"))
     exports = Exports(connect(settings.intake_location), Log(connect(settings.released_location), clock), clock)
@@ -82,7 +82,7 @@ def bring_in(
     from consent import importers
     from tacit import wiring
 
-    settings, declaration = _open(site, config, data)
+    settings, declaration = opened(site, config, data)
     try:
         mapping = importers.read_map(how.read_text(encoding="utf-8"))
         with file.open("rb") as lines:
@@ -103,7 +103,7 @@ def show_ropa(
     from tacit.records import readers
     from tacit.ropa import as_csv, as_markdown
 
-    settings, declaration = _open(site, config, data)
+    settings, declaration = opened(site, config, data)
     record = readers(declaration, connect(settings.released_location), SystemClock())[0](site)
     texts = {RecordFormat.CSV: as_csv, RecordFormat.MARKDOWN: as_markdown}
     typer.echo(texts[form](record) if form in texts else json.dumps(record, indent=2))
@@ -119,13 +119,14 @@ def write_dpia(
     from tacit import dpia
     from tacit.records import readers
 
-    settings, declaration = _open(site, config, data)
+    settings, declaration = opened(site, config, data)
     parts = readers(declaration, connect(settings.released_location), SystemClock())[1](site)
     for name in dpia.write(parts, folder):
         typer.echo(str(folder / name))
 
 
-def _open(site: str, config: Path | None, data: Path | None) -> tuple[Settings, Declaration]:
+def opened(site: str, config: Path | None, data: Path | None) -> tuple[Settings, Declaration]:
+    """The settings and the declaration of a prepared installation that has the site. Raises a `Problem`."""
     settings = installation.settings(config, data)
     declaration = configuration.load(settings.config)
     logs.allow_declared(declaration)

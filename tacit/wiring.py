@@ -25,6 +25,9 @@ from consent.exports import Exports
 from consent.gate import Gate
 from consent.receipts import Receipts
 from consent.retention import Retention
+from consent.rights import Rights
+from consent.rights_work import RightsWork
+from consent.rotation import Rotation
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -33,6 +36,7 @@ from dashboards.session import Sessions
 from ingest.custody import Custody
 from ingest.door import Door
 from ingest.staging import Staging
+from ingest.standing import StandingRows
 from ingest.withdrawals import Withdrawals
 from privacy.budget import BudgetView
 from privacy.models import Release
@@ -110,6 +114,7 @@ class WebServices:
     webhooks: Webhooks
     exports: Exports
     retention: Retention
+    rights: Rights
     evidence: EvidenceTable
     door: Door
     staging: Staging
@@ -159,7 +164,9 @@ class SanitiserServices:
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
     retention: Retention
-    retention_late: Callable[[str, list[str]], None]
+    alert: Callable[[str, str, list[str]], None]
+    rights: Rights
+    rotation: Rotation
     evidence: EvidenceLog
     claims: Claims
     clock: Clock
@@ -174,6 +181,7 @@ class _Intake:
     staging: Staging
     door: Door
     consent: ConsentService
+    rights: Rights
 
 
 def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
@@ -206,6 +214,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
+        rights=intake.rights,
         evidence=evidence,
         door=intake.door,
         staging=intake.staging,
@@ -269,28 +278,36 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, AuditStore(released), site, jobs, clock),
+        alert=lambda kind, site, names: _alert(released, kind, site, names, clock),
+        rights=intake.rights,
+        rotation=Rotation(intake.engine, intake.subjects, clock),
         evidence=evidence,
         claims=Claims(released, owner=secrets.token_hex(12)),
         clock=clock,
     )
 
 
-def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:
+def _alert(released: Engine, kind: str, site: str, names: list[str], clock: Clock) -> None:
+    what = {"retention.late": "jobs", "rights.overdue": "kinds"}[kind]
     with writing(released) as connection:
-        audits.raise_alert(site, "retention.late", {"jobs": jobs}, at_ms=clock.now_ms(), connection=connection)
+        AuditStore(released).raise_alert(site, kind, {what: names}, at_ms=clock.now_ms(), connection=connection)
 
 
 def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: Clock) -> _Intake:
     engine = connect(settings.intake_location)
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
-    subjects = Subjects(engine, root, clock)
+    subjects = Subjects(engine, root, clock)  # `others`: rows that stand under the same pseudonym, once there are any
     gate = Gate(engine, subjects, clock)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
-    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent)
+    signer = Receipts(root)
+    controllers = {name: site.controller for name, site in declaration.sites.items() if site.controller}
+    consent = ConsentService(engine, subjects, withdrawals, door, signer, clock, controllers=controllers)
+    counts = StandingRows(engine, custody, declaration, staging)
+    work = RightsWork(engine, subjects, consent, withdrawals, counts, signer, declaration, clock)
+    rights = Rights(engine, subjects, work, declaration, clock)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rights)
 
 
 def fingerprint(declaration: Declaration) -> str:

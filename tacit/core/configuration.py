@@ -163,7 +163,9 @@ def _site(name: str, config: SiteConfig) -> Site:
         measures.append(choices_measure(name, config.consent_choices.share))
     terms = PrivacyTerms(config.privacy.epsilon, config.privacy.delta, config.privacy.epoch, config.privacy.window)
     retention = RetentionTerms(config.retention.records, config.retention.messages)
-    return Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
+    site = Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
+    controller = config.controller.model_dump() if config.controller else None
+    return replace(site, controller=controller, rights_due_ms=config.rights.due)
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

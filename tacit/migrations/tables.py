@@ -3,6 +3,7 @@
 import adjust.tables
 import audit.tables
 import consent.officer_tables
+import consent.rights_tables
 import consent.tables
 import ingest.tables
 import privacy.tables
