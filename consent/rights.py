@@ -49,7 +49,8 @@ class Rights:
         Raises `UnknownPurpose`, `RequestUnknown`, `RequestSettled`, `IdempotencyConflict`, `StorageUnavailable`.
         """
         person, now_ms = subject_bytes(request.id_type, request.subject), self._clock.now_ms()
-        self._subjects.ring(site)
+        self._subjects.ring(site)  # before the transaction, like the next line: a site's first call makes its keys
+        self._subjects.fingerprint(site, b"")
         repeat = repeats.repeat(self._subjects, site, idempotency_key, _asked(request), person=person)
         for _ in range(_ATTEMPTS):
             try:
