@@ -135,14 +135,13 @@ class Gate:
         """
         ring = self._subjects.ring(site)
         for _ in range(_ATTEMPTS):
-            owners, newest = {}, set()
-            for person in people:
-                pseudonyms = ring.pseudonyms(person)
-                newest.add(pseudonyms[0])
-                owners.update(dict.fromkeys(pseudonyms, person))
-            versions, found = self._look(site, list(owners))
+            newest, *older = ring.macs
+            owners = {newest.digest(person): person for person in people}
+            old = {mac.digest(person): person for mac in older for person in people}
+            versions, found = self._look(site, [*owners, *old])
             if versions == set(ring.versions):
-                return {owners[p]: said for p, said in found.items()}, [owners[p] for p in found if p not in newest]
+                owners |= old
+                return {owners[p]: said for p, said in found.items()}, [old[p] for p in found if p in old] if old else []
             ring = self._subjects.reload(site)
         raise StorageUnavailable("the lookup keys change faster than they can be read")
 
