@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 from consent import subjects_store
@@ -20,7 +20,8 @@ from consent.rights_models import Kind
 from consent.tables import consent_records, consent_state, subject_keys, wrapped_keys
 from tacit import migrations
 from tacit.core.db import connect, reading, writing
-from tests.consent.rights_world import PERSON, RightsWorld, open_rights
+from tacit.core.errors import StorageUnavailable
+from tests.consent.rights_world import PERSON, RightsWorld, open_rights, served_rows
 from tests.consent.test_officers import NotedEvidence
 from tests.ingest.world import DAY, SITE
 from tests.postgres import empty_database, server
@@ -85,6 +86,8 @@ def test_the_first_contact_moves_all_rows_in_its_own_transaction(both: RightsWor
     both.consent.withdraw(SITE, "user", PERSON, ["measurement"])
     assert sorted(pseudonyms(both)) == sorted([new] * 3 + [other] * 2), "the other one was not seen and stands where it stood"
     assert old not in pseudonyms(both)
+    with reading(both.engine) as connection:
+        assert list(connection.scalars(select(served_rows.c.pseudonym))) == [new]
     assert both.reason() == "withdrawn"
     states = [record["state"] for record in both.consent.history(SITE, "user", PERSON)["records"]]
     assert states == ["granted", "withdrawn"]
@@ -266,3 +269,30 @@ def test_a_key_made_before_keys_had_versions_is_the_first_version(tmp_path: Path
     with reading(engine) as connection:
         assert [tuple(row)[:3] for row in connection.execute(select(subject_keys))] == [(SITE, 1, 5)]
     engine.dispose()
+
+
+def test_on_postgres_keys_wait_for_writers_and_writers_for_keys(postgres: str, tmp_path: Path) -> None:
+    here = open_rights(tmp_path, engine=connect(empty_database(postgres, "rotation_locks")))
+    here.says(measurement=True)
+
+    def waits(do: Callable[[Connection], object]) -> bool:
+        try:
+            with writing(here.engine) as connection:
+                connection.execute(text("set local lock_timeout = '100ms'"))
+                do(connection)
+        except StorageUnavailable:
+            return True
+        return False
+
+    def rotate(connection: Connection) -> object:
+        return here.subjects.make_next(SITE, connection, destroy_ms=1)
+
+    def write(connection: Connection) -> object:
+        return here.subjects.held(SITE, connection)
+
+    for first, second, must_wait in ((write, rotate, True), (rotate, write, True), (rotate, rotate, True), (write, write, False)):
+        with here.engine.connect() as connection, connection.begin() as transaction:
+            first(connection)
+            assert waits(second) is must_wait, (first, second)
+            transaction.rollback()
+    here.close()
