@@ -1,36 +1,28 @@
-"""Decisions, bundles and experiments over HTTP. `POST /v1/adjust` is a plain ASGI endpoint, because it is asked for on every page view.
+"""Decisions and experiments over HTTP. `POST /v1/adjust` is a plain ASGI endpoint, because it is asked for on every page view.
 
-It stores and logs nothing, and no answer repeats what was sent. The bundle and the public key are served without an API key: a browser has
-to hold all of it, it contains nothing but released figures, and what carries an `Authorization` header is cached by hardly any CDN.
+It stores and logs nothing, and no answer repeats what was sent.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
 
 import contextlib
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Protocol
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
-from adjust.bundle import jwks
 from adjust.decide import Decider
 from adjust.errors import NoBundle, UnknownPolicy
 from adjust.experiments import lift
 from adjust.recent import recent
-from adjust.store import BundleStore
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS, Caller, Role
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
-from tacit.core.rootkey import RootKey
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
-
-MAX_AGE_SECONDS = 5
-"""How long a cache may answer with a bundle without asking; the shortest window is longer."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,7 +62,7 @@ class AdjustEndpoint:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("decisions are asked for with POST")
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            status, content = 200, self.answer(headers, await _read(receive))
+            status, content = 200, self.answer(headers, await read_body(receive))
             fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
         except Problem as problem:
             status, fields, content = self._render(problem)
@@ -101,7 +93,8 @@ class AdjustEndpoint:
         return answer
 
 
-async def _read(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """A whole request body. Raises `RequestTooLarge` beyond 32 KiB."""
     body = b""
     while True:
         message = await receive()
@@ -115,34 +108,9 @@ async def _read(receive: Receive) -> bytes:
             return body
 
 
-def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaration, root: RootKey, authorise: Authorise) -> APIRouter:
-    """Bundles, their key, and experiments."""
+def router(releases: ReleaseStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
+    """Experiments."""
     api = APIRouter(tags=["adjust"])
-    keys = jwks(root)
-
-    @api.get("/v1/bundles/{site}")
-    def read_bundle(request: Request, site: str) -> Response:
-        """The newest signed bundle, a flattened JWS. No key is needed."""
-        if site not in declaration.sites:
-            raise UnknownSite("tacit.yaml declares no such site")
-        jws = bundles.latest_jws(site)
-        if jws is None:
-            raise NoBundle("nothing was published for this site yet")
-        tag = f'"{hashlib.sha256(jws.encode()).hexdigest()[:32]}"'
-        headers = {
-            "etag": tag,
-            "cache-control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=60",
-            "access-control-allow-origin": "*",
-            "access-control-expose-headers": "ETag",
-        }
-        if _matches(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers=headers)
-        return Response(jws, media_type="application/jose+json", headers=headers)
-
-    @api.get("/.well-known/jwks.json")
-    def read_keys() -> dict[str, Any]:
-        """The public key that bundles and receipts are checked with."""
-        return keys
 
     @api.get("/v1/experiments/{policy}")
     def read_experiment(
@@ -160,8 +128,3 @@ def router(bundles: BundleStore, releases: ReleaseStore, declaration: Declaratio
         return {"policy": policy, "sentence": "Nothing was released yet.", "as_of": None, "windows": 0, "comparisons": [], "arms": []}
 
     return api
-
-
-def _matches(field: str, tag: str) -> bool:
-    """RFC 9110 section 13.1.2, weak comparison."""
-    return field.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in field.split(",")]

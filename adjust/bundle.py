@@ -1,9 +1,10 @@
 """Bundles: every policy of a site as weights per context cell, signed, so that anybody may cache one and nobody can change it.
 
 Payload (canonical JSON, RFC 8785): `{site, version, published_at, salt, releases, policies: {name: {zone, arms, order: {arms, context},
-trigger, context, weights: {cell: [cumulative]}, default: [cumulative], holdout, explore, windows}}}`. Cumulative weights follow
+floats, trigger, context, weights: {cell: [cumulative]}, default: [cumulative], holdout, explore, windows}}}`. Cumulative weights follow
 `order.arms`, are 16-bit and end with 65535, which stands for 1. A cell that `weights` does not name has the weights of `default`.
-The first of `order.arms` is the default arm. Canonical JSON sorts keys, therefore `order`; `verify` puts keys back into it.
+The first of `order.arms` is the default arm. Canonical JSON sorts keys and writes 1.0 as 1,
+therefore `order` and `floats`; `verify` restores both.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def policy_entry(policy: Policy, weights: Mapping[str, Sequence[float]], general
         "zone": policy.zone,
         "arms": {name: dict(parameters) for name, parameters in policy.arms.items()},
         "order": {"arms": list(policy.arms), "context": [d.name for d in policy.context]},
+        "floats": floats(policy.arms),
         "trigger": None if policy.trigger is None else dict(policy.trigger),
         "context": {d.name: list(d.values) for d in policy.context},
         "weights": {key: found for key, found in cells.items() if found != default},
@@ -66,6 +68,17 @@ def policy_entry(policy: Policy, weights: Mapping[str, Sequence[float]], general
         "explore": policy.explore,
         "windows": windows,
     }
+
+
+def floats(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Parameters that are numbers, and a float in any arm. Canonical JSON writes 1.0 as 1, and a typed client would take it for an integer.
+
+    >>> floats({"plain": {"scale": 1.0, "columns": 2}, "large": {"scale": 2, "columns": 3}})
+    ['scale']
+    """
+    values = [(name, value) for parameters in arms.values() for name, value in parameters.items()]
+    found = {name for name, value in values if isinstance(value, float)}
+    return sorted(found - {name for name, value in values if isinstance(value, bool | str)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +133,6 @@ def _ordered(payload: Payload) -> Payload:
     for policy in payload["policies"].values():
         for name in ("arms", "context"):
             policy[name] = {key: policy[name][key] for key in policy["order"][name]}
+        for parameters in policy["arms"].values():
+            parameters |= {name: float(parameters[name]) for name in policy.get("floats", ()) if name in parameters}
     return payload

@@ -27,3 +27,19 @@ class BundleInvalid(Problem):
     type = "bundle-invalid"
     title = "The bundle is not valid"
     default_next_step = "Keep the last good bundle, and fetch the key again from /.well-known/jwks.json."
+
+
+class Busy(Problem):
+    """This process serves as much as it may at once."""
+
+    type = "busy"
+    title = "Busy"
+    default_next_step = "Try again in a moment."
+
+
+class Unfair(Problem):
+    """Limits on differences that no allocation keeps."""
+
+    type = "limits-conflict"
+    title = "The limits cannot be kept together"
+    default_next_step = "Widen a limit or a cap, or pause the policy."

@@ -70,10 +70,15 @@ class BundleStore:
             jws: str | None = connection.scalar(query)
         return jws
 
+    def latest(self, site: str) -> tuple[str, Payload] | None:
+        """The newest bundle as it was signed, and its verified content. Raises `BundleInvalid`."""
+        jws = self.latest_jws(site)
+        return None if jws is None else (jws, verify(jws, self._public))
+
     def latest_payload(self, site: str) -> Payload | None:
         """The newest bundle's verified content. Raises `BundleInvalid`."""
-        jws = self.latest_jws(site)
-        return None if jws is None else verify(jws, self._public)
+        found = self.latest(site)
+        return None if found is None else found[1]
 
 
 class PolicyHistory:

@@ -101,6 +101,12 @@ class AuditStore:
             row = connection.execute(query).first()
         return _scan(row) if row else None
 
+    def scan(self, site: str, scan: str) -> Scan | None:
+        """One scan by its id."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(scans).where(scans.c.site == site, scans.c.id == scan)).first()
+        return _scan(row) if row else None
+
     def latest(self, site: str, audit: str) -> Scan | None:
         """The newest scan of an audit."""
         found, _ = self.scans(site, audit=audit, limit=1)

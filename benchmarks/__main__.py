@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, noise, serve, signals
+from benchmarks import close, error, experiments, noise, serve, signals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -18,6 +18,7 @@ def main() -> None:
         "close": close.run,
         "noise": noise.run,
         "error": error.run,
+        "experiments": experiments.run,
         "serve": serve.run,
         "signals": signals.run,
         "peers": comparison.run,

@@ -1,5 +1,5 @@
-"""The HTTP application: one FastAPI app for everything that is read and managed, and two plain ASGI endpoints in front of it for
-events and decisions, which are asked for thousands of times a second.
+"""The HTTP application: one FastAPI app for everything that is read and managed, and plain ASGI endpoints in front of it for
+events, decisions and flags, which are asked for thousands of times a second.
 
 This module holds the one table from `Problem` classes to status codes, and never loads a heavy library.
 """
@@ -7,9 +7,12 @@ This module holds the one table from `Problem` classes to status codes, and neve
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,7 +21,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 import adjust.api
+import adjust.bundles_api
 import audit.api
+import audit.report_api
 import consent.api
 import consent.officers_api
 import consent.rights_api
@@ -28,6 +33,9 @@ import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.ofrep import PREFIX as OFREP
+from adjust.ofrep import OfrepEndpoint
+from adjust.push import Changes
 from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, officers_api, records, wiring
@@ -60,6 +68,7 @@ STATUS: dict[str, int] = {
     "conflict": 409,
     "request-too-large": 413,
     "invalid-request": 422,
+    "busy": 503,
     "storage-unavailable": 503,
 }
 """HTTP status of each problem type and of the types below it; anything that is not here is our fault and answers 500."""
@@ -136,10 +145,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     logs.allow_declared(declaration)
     services = wiring.web(settings, declaration, clock=clock)
     authorise = Authoriser(services.keys, frozenset(declaration.sites))
+    changes = Changes(services.deciders.newest)
+    services.deciders.listen(changes.announce)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         services.deciders.start()
+        _on_stop(changes.end)
         yield
         services.close()
 
@@ -152,8 +164,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
-    app.include_router(adjust.api.router(services.bundles, services.releases, declaration, services.root, authorise))
+    app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
+    app.include_router(adjust.api.router(services.releases, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.report_api.router(services.reports, declaration, authorise))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )
@@ -176,13 +190,34 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
         "/v1/adjust": AdjustEndpoint(services.deciders.current, authorise, render_problem),
     }
 
+    flags = OfrepEndpoint(services.deciders.newest, authorise)
+
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (endpoint := fast.get(scope["path"])) is not None:
             await endpoint(scope, receive, send)
+        elif scope["type"] == "http" and (scope["path"] == OFREP or scope["path"].startswith(f"{OFREP}/")):
+            await flags(scope, receive, send)
         else:
             await app(scope, receive, send)
 
     return front
+
+
+def _on_stop(act: Callable[[], None]) -> None:
+    """Act as soon as the process is told to stop. The server waits for open answers before it ends the application, and a stream of
+    events stays open by itself."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+
+        def stop(received: int, frame: FrameType | None, before: Any = before) -> None:
+            act()
+            if callable(before):
+                before(received, frame)
+
+        if callable(before):
+            signal.signal(number, stop)
 
 
 def build() -> Endpoint:

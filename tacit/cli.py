@@ -15,14 +15,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation, officers_cli, rights_cli
+from tacit import installation, officers_cli, report_cli, rights_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.declaration import Declaration, Measure
 from tacit.core.errors import Problem, UnknownSite
-from tacit.core.settings import Settings
+from tacit.options import ConfigOption, DataOption, SiteOption, known, opened
 
 app = typer.Typer(name="tacit", no_args_is_help=True, pretty_exceptions_enable=False, help="Personalise content without knowing anybody.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -32,11 +32,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
+report_cli.register(app)
 rights_cli.register(app, keys_app)
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 
 
 class Format(StrEnum):
@@ -92,7 +89,7 @@ def worker(
     from tacit import wiring
     from tacit.worker import Worker
 
-    settings, declaration = _open(config, data, create=True)
+    settings, declaration = opened(config, data, create=True)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
@@ -112,8 +109,8 @@ def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None
     from tacit import wiring
     from tacit.worker import Worker
 
-    settings, declaration = _open(config, data)
-    _site(declaration, site)
+    settings, declaration = opened(config, data)
+    known(declaration, site)
     services = wiring.sanitiser(settings, declaration)
     services.source.cut(site)
     done = Worker(services).once()
@@ -131,11 +128,11 @@ def keys_create(
     data: DataOption = None,
 ) -> None:
     """Print a new key once; only its hash is stored. The key stands alone on the last line."""
-    settings, declaration = _open(config, data, create=True)
+    settings, declaration = opened(config, data, create=True)
     if site == "*" and role is not Role.ADMIN:
         raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
     if site != "*":
-        _site(declaration, site)
+        known(declaration, site)
     key = KeyStore(connect(settings.released_location)).create(site, role, now_ms=SystemClock().now_ms())
     typer.echo(f"A new {role.value} key for {'all sites' if site == '*' else site}; it is not shown again:", err=True)
     typer.echo(key)
@@ -257,8 +254,8 @@ def estimates(
     from privacy.releases import ReleaseStore
     from tacit.tables import show
 
-    _, declaration = _open(config, data)
-    _site(declaration, site)
+    _, declaration = opened(config, data)
+    known(declaration, site)
     found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
     with _released(config, data, site) as engine:
         wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
@@ -284,7 +281,7 @@ def randomise(
 
     settings = installation.settings(config, None)
     declaration = configuration.load(settings.config)
-    _site(declaration, site)
+    known(declaration, site)
     for line in lines_of(file, declaration.sites[site]):
         typer.echo(line)
 
@@ -307,7 +304,7 @@ def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOpt
     from tacit.core import rootkey
     from tacit.tables import show, weights
 
-    settings, _ = _open(config, data)
+    settings, _ = opened(config, data)
     with _released(config, data, site) as engine:
         store = BundleStore(engine, rootkey.load(settings))
         payload, signed = store.latest_payload(site), store.latest_jws(site)
@@ -343,9 +340,9 @@ def scan(
         return
     from tacit import wiring
 
-    settings, declaration = _open(config, data)
+    settings, declaration = opened(config, data)
     if site is not None:
-        _site(declaration, site)
+        known(declaration, site)
     services = wiring.sanitiser(settings, declaration)
     results = []
     for one in declaration.sites.values():
@@ -417,23 +414,6 @@ def _scan_tables(path: Path) -> None:
     raise typer.Exit(3 if breach else 0)
 
 
-def _open(config: Path | None, data: Path | None, *, create: bool = False) -> tuple[Settings, Declaration]:
-    """The installation; with `create`, made if this is its first start."""
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    logs.allow_declared(declaration)
-    if not create:
-        installation.require(settings)
-    for line in installation.prepare(settings):
-        typer.echo(f"Made {line}", err=True)
-    return settings, declaration
-
-
-def _site(declaration: Declaration, name: str) -> None:
-    if name not in declaration.sites:
-        raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
-
-
 def _measure(declaration: Declaration, site: str, name: str) -> Measure:
     found = declaration.sites[site].measure(name)
     if found is None:
@@ -445,8 +425,8 @@ def _measure(declaration: Declaration, site: str, name: str) -> Measure:
 
 @contextmanager
 def _released(config: Path | None, data: Path | None, site: str) -> Iterator[Any]:
-    settings, declaration = _open(config, data)
-    _site(declaration, site)
+    settings, declaration = opened(config, data)
+    known(declaration, site)
     engine = connect(settings.released_location)
     try:
         yield engine

@@ -12,19 +12,12 @@ import typer
 
 from consent.exports import ExportFormat
 from consent.importers import Kind
-from tacit import installation
-from tacit.core import configuration, logs
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
-from tacit.core.declaration import Declaration
-from tacit.core.errors import Problem, UnknownSite
-from tacit.core.settings import Settings
+from tacit.core.errors import Problem
+from tacit.options import ConfigOption, DataOption, SiteOption, opened
 
 consent_app = typer.Typer(no_args_is_help=True, help="Consent records: export them, or bring in another manager's.")
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The declaration [TACIT_CONFIG, else tacit.yaml].")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Databases, staging and the root key [TACIT_DATA, else ./data].")]
-SiteOption = Annotated[str, typer.Option("--site", help="The site's name in the declaration.")]
 
 
 class RecordFormat(StrEnum):
@@ -61,7 +54,7 @@ def export(
     from consent.exports_store import Filters
     from consent.officers_api import moment_ms
 
-    settings, _ = opened(site, config, data)
+    settings, _ = opened(config, data, site=site)
     clock = SystemClock()
     filters = Filters(purpose, notice, notice_version, jurisdiction, moment_ms(since, "from"), moment_ms(until, "to"))
     exports = Exports(connect(settings.intake_location), Log(connect(settings.released_location), clock), clock)
@@ -82,7 +75,7 @@ def bring_in(
     from consent import importers
     from tacit import wiring
 
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     try:
         mapping = importers.read_map(how.read_text(encoding="utf-8"))
         with file.open("rb") as lines:
@@ -103,7 +96,7 @@ def show_ropa(
     from tacit.records import readers
     from tacit.ropa import as_csv, as_markdown
 
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     record = readers(declaration, connect(settings.released_location), SystemClock())[0](site)
     texts = {RecordFormat.CSV: as_csv, RecordFormat.MARKDOWN: as_markdown}
     typer.echo(texts[form](record) if form in texts else json.dumps(record, indent=2))
@@ -119,19 +112,7 @@ def write_dpia(
     from tacit import dpia
     from tacit.records import readers
 
-    settings, declaration = opened(site, config, data)
+    settings, declaration = opened(config, data, site=site)
     parts = readers(declaration, connect(settings.released_location), SystemClock())[1](site)
     for name in dpia.write(parts, folder):
         typer.echo(str(folder / name))
-
-
-def opened(site: str, config: Path | None, data: Path | None) -> tuple[Settings, Declaration]:
-    """The settings and the declaration of a prepared installation that has the site. Raises a `Problem`."""
-    settings = installation.settings(config, data)
-    declaration = configuration.load(settings.config)
-    logs.allow_declared(declaration)
-    installation.require(settings)
-    installation.prepare(settings)
-    if site not in declaration.sites:
-        raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}")
-    return settings, declaration

@@ -19,7 +19,7 @@ from tacit.core import rootkey
 from tacit.core.clock import SystemClock
 from tacit.core.db import connect
 from tacit.core.errors import InvalidRequest
-from tacit.officers_cli import ConfigOption, DataOption, SiteOption, opened
+from tacit.options import ConfigOption, DataOption, SiteOption, opened
 
 rights_app = typer.Typer(no_args_is_help=True, help="Rights requests: access, export, erase, object, restrict, lift.")
 
@@ -92,7 +92,7 @@ def rotate_subjects(
     data: DataOption = None,
 ) -> None:
     """Replace the key that finds people's consent. People move to the new one when they are next seen; then the older one is destroyed."""
-    settings, _ = opened(site, config, data)
+    settings, _ = opened(config, data, site=site)
     clock, engine = SystemClock(), connect(settings.intake_location)
     rotation = Rotation(engine, Subjects(engine, rootkey.load(settings), clock), clock)
     _print({**rotation.rotate(site, destroy_after_days=destroy_after), "versions": rotation.standing(site)})
@@ -101,7 +101,7 @@ def rotate_subjects(
 def _rights(site: str, config: Path | None, data: Path | None) -> Rights:
     from tacit import wiring
 
-    return wiring.web(*opened(site, config, data)).rights
+    return wiring.web(*opened(config, data, site=site)).rights
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from adjust.decide import Decider
+from adjust.current import Deciders
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.reporting import Reports
 from audit.store import AuditStore
 from consent import outbox
 from consent.exports import Exports
@@ -42,7 +42,7 @@ from privacy.budget import BudgetView
 from privacy.models import Release
 from privacy.plans import PlanStore
 from privacy.releases import ReleaseStore
-from tacit.core import logs, rootkey
+from tacit.core import rootkey
 from tacit.core.access import KeyStore
 from tacit.core.claims import Claims
 from tacit.core.clock import Clock, SystemClock
@@ -59,50 +59,6 @@ if TYPE_CHECKING:
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
-
-BUNDLE_POLL_SECONDS = 0.5
-
-
-class Deciders:
-    """The newest bundle of each site in memory. A bundle that fails its signature is not taken; the last good one stays."""
-
-    def __init__(self, bundles: BundleStore, sites: list[str]) -> None:
-        self._bundles, self._sites = bundles, sites
-        self._current: dict[str, Decider] = {}
-        self._versions: dict[str, int] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="bundles")
-
-    def current(self, site: str) -> Decider | None:
-        """What decides for a site now; None before the first bundle."""
-        return self._current.get(site)
-
-    def start(self) -> None:
-        """Load what there is and follow what comes."""
-        self.refresh()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop following."""
-        self._stop.set()
-
-    def refresh(self) -> None:
-        """Take newer bundles, if there are any."""
-        for site in self._sites:
-            version = self._bundles.latest_version(site)
-            if version is not None and version != self._versions.get(site):
-                payload = self._bundles.latest_payload(site)
-                self._versions[site] = version
-                if payload is not None:
-                    self._current[site] = Decider.from_bundle(payload)
-
-    def _follow(self) -> None:
-        log = logs.Log("bundles")
-        while not self._stop.wait(BUNDLE_POLL_SECONDS):
-            try:
-                self.refresh()
-            except Exception as error:
-                log.fault("work.failed", error)
 
 
 @dataclass(frozen=True)
@@ -124,6 +80,7 @@ class WebServices:
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
     root: RootKey
@@ -224,6 +181,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
+        reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
         root=root,

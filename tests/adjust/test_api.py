@@ -14,9 +14,12 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from adjust import bundles_api
 from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
+from adjust.current import Deciders
 from adjust.decide import Decider
+from adjust.push import Changes
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -147,7 +150,9 @@ def client(tmp_path: Path) -> Iterator[Client]:
     declared = declaration(policy())
     bundles, releases = BundleStore(database, ROOT), ReleaseStore(database)
     app = FastAPI()
-    app.include_router(router(bundles, releases, declared, ROOT, authorise))
+    deciders = Deciders(bundles, ["newsroom"])
+    app.include_router(router(releases, declared, authorise))
+    app.include_router(bundles_api.router(deciders, Changes(deciders.newest), ["newsroom"], ROOT))
 
     @app.exception_handler(Problem)
     def render_problem(_request: Request, problem: Problem) -> JSONResponse:
@@ -155,7 +160,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
             {"type": problem.type}, status_code=404 if problem.type in ("no-bundle", "unknown-policy", "unknown-site") else 401
         )
 
-    app.state.database = database
+    app.state.database, app.state.deciders = database, deciders
     app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock())
     yield Client(app)
     database.dispose()
@@ -179,6 +184,7 @@ def test_the_bundle_is_served_signed_and_cacheable(client: Client) -> None:
     assert client.get("/v1/bundles/elsewhere").status_code == 404
     assert client.get("/v1/bundles/newsroom").status_code == 404
     client.app.state.engine.step(site(policy()))
+    client.app.state.deciders.refresh()
     answer = client.get("/v1/bundles/newsroom")
     assert verify(answer.content, ROOT.signing_key().public_key())["version"] == 1
     assert "max-age" in answer.headers["cache-control"]

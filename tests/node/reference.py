@@ -1,5 +1,5 @@
-"""Runs the reference libraries. Node and npm are installed where we are root on Debian; elsewhere the tests that need them are skipped,
-loudly.
+"""Software of other people from npm: reference decoders and what pages load. Node and npm are installed where we are
+root on Debian; elsewhere the tests that need them are skipped, loudly.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ def encode(seed: int, count: int) -> list[dict[str, str]]:
     return _run(["encode.mjs", str(seed), str(count)], "")
 
 
+def bundled(entry: str, place: Path) -> Path:
+    """A script of this folder with all it imports, as one file for a browser; `install` comes first."""
+    made = place / f"{Path(entry).stem}.js"
+    command = ["node_modules/.bin/esbuild", entry, "--bundle", "--format=iife", f"--outfile={made}", "--log-level=error"]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
 def _run(arguments: list[str], given: str) -> list[dict[str, Any]]:
     done = subprocess.run(["node", *arguments], cwd=HERE, input=given, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -56,7 +65,7 @@ def _run(arguments: list[str], given: str) -> list[dict[str, Any]]:
 
 
 def _skip(why: str) -> NoReturn:
-    reason = f"NOT TESTED: agreement with @iabtcf/core and @iabgpp/cmpapi. {why}"
+    reason = f"NOT TESTED: what npm packages of others make of Tacit. {why}"
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn(reason, stacklevel=1)

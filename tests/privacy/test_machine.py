@@ -15,23 +15,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from privacy.errors import EpochEnded, WindowNotDue
 from privacy.models import Window
 from privacy.releases import FINISHED
+from tests.privacy.declared import EPOCHS, SETS, START, site_of
+from tests.privacy.homes import Home
 from tests.privacy.interruptions import met_in
-from tests.privacy.machine import (
-    EPOCHS,
-    SETS,
-    START,
-    Closing,
-    Home,
-    Process,
-    Seen,
-    Staged,
-    Truth,
-    Vaults,
-    check,
-    check_sums,
-    process_in,
-    site_of,
-)
+from tests.privacy.machine import Closing
+from tests.privacy.promises import Seen, Vaults, check, check_sums
+from tests.privacy.witness import Process, Staged, Truth, process_in
 from tests.privacy.world import WINDOW, FixedClock
 
 
