@@ -7,6 +7,7 @@ and whoever repeats a request gets the same answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -114,7 +115,8 @@ class ConsentService:
         person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
         pseudonyms, rows = self._read(site, person, store.standing)
         if any(row.pseudonym != pseudonyms[0] for row in rows):
-            self._subjects.bring_forward(site, [person])
+            with suppress(StorageUnavailable):  # what was asked is answered; the next contact moves the rows
+                self._subjects.bring_forward(site, [person])
         standing = {row.purpose: row for row in rows}
         answer: dict[str, Any] = {}
         for purpose in named:
