@@ -52,8 +52,8 @@ $(PEERS)/.installed: benchmarks/peers/requirements.lock | $(VENV)/.development
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/peers/requirements.lock
 	@touch $@
 
-bench-peers: $(VENV)/.development $(PEERS)/.installed  ## One close beside the same count by PipelineDP and OpenDP, in an environment of their own
-	@$(RUN)/python -m benchmarks peers
+bench-peers: $(VENV)/.development $(PEERS)/.installed  ## Closing and deciding beside other libraries, in an environment of their own
+	@$(RUN)/python -m benchmarks peers decide
 
 lock: $(VENV)/.development  ## Renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --no-header pyproject.toml --extra postgres --extra pdf -o requirements.lock

@@ -23,6 +23,7 @@ from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, Request
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
+QUESTIONS_LIMIT = 50
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,13 +40,15 @@ class Authorise(Protocol):
 
 
 class Question(msgspec.Struct):
-    """Body of `POST /v1/adjust`: a policy or a zone. Other keys are ignored."""
+    """Body of `POST /v1/adjust`: a policy or a zone; or `questions`, up to fifty of them. Other keys are ignored."""
 
     policy: str | None = None
     zone: str | None = None
     context: dict[str, Any] = {}
     unit: Annotated[str, msgspec.Meta(max_length=UNIT_LIMIT)] | None = None
     site: str | None = None
+    signals: dict[str, Any] | None = None
+    questions: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=QUESTIONS_LIMIT)] | None = None
 
 
 class AdjustEndpoint:
@@ -76,21 +79,41 @@ class AdjustEndpoint:
         named: str | None = None
         with contextlib.suppress(UnknownSite):
             _, named = self._authorise(headers, SENDERS, None)
-        try:
-            question = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidRequest(
-                f"the body is not a JSON object with `policy` or `zone`, and `unit` of at most {UNIT_LIMIT} letters"
-            ) from None
+        question = self._question(body)
         if named is None or question.site is not None:
             _, named = self._authorise(headers, SENDERS, question.site)
+        if question.questions is None:
+            answer: bytes = self._encode(self._decide(named, question))
+        else:
+            answer = self._encode({"answers": [self._one_of_many(named, one) for one in question.questions]})
+        return answer
+
+    def _question(self, body: bytes | msgspec.Raw) -> Question:
+        try:
+            return self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise InvalidRequest(
+                f"the body is not a JSON object with `policy` or `zone`, and `unit` of at most {UNIT_LIMIT} letters; "
+                f"or with at most {QUESTIONS_LIMIT} `questions`"
+            ) from None
+
+    def _decide(self, site: str, question: Question) -> dict[str, Any]:
         if question.policy is None and question.zone is None:
             raise InvalidRequest("a decision needs `policy` or `zone`")
-        decider = self._current(named)
+        decider = self._current(site)
         if decider is None:
             raise NoBundle("nothing was published for this site yet")
-        answer: bytes = self._encode(decider.decide(question.policy, zone=question.zone, context=question.context, unit=question.unit))
-        return answer
+        return decider.decide(question.policy, zone=question.zone, context=question.context, unit=question.unit, signals=question.signals)
+
+    def _one_of_many(self, site: str, body: msgspec.Raw) -> Any:
+        """An answer, or what is wrong with this question alone; the site is named once, outside."""
+        try:
+            question = self._question(body)
+            if question.questions is not None or question.site not in (None, site):
+                raise InvalidRequest("a question among many has neither `questions` nor another `site`")
+            return self._decide(site, question)
+        except Problem as problem:
+            return {"problem": msgspec.Raw(self._render(problem)[2])}
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -1,7 +1,8 @@
 """Bundles: every policy of a site as weights per context cell, signed, so that anybody may cache one and nobody can change it.
 
 Payload (canonical JSON, RFC 8785): `{site, version, published_at, salt, releases, policies: {name: {zone, arms, order: {arms, context},
-floats, trigger, context, weights: {cell: [cumulative]}, default: [cumulative], holdout, explore, windows}}}`. Cumulative weights follow
+floats, trigger, context, weights: {cell: [cumulative]}, default: [cumulative], holdout, explore, windows, targeting, rollout,
+namespace: {name, from, to}, holdouts: [{name, share}], schedule: {start, stop}, state, kill, revision}}}`. Cumulative weights follow
 `order.arms`, are 16-bit and end with 65535, which stands for 1. A cell that `weights` does not name has the weights of `default`.
 The first of `order.arms` is the default arm. Canonical JSON sorts keys and writes 1.0 as 1,
 therefore `order` and `floats`; `verify` restores both.
@@ -17,17 +18,18 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from adjust.draws import ONE
 from adjust.errors import BundleInvalid
 from tacit.core import jws
 from tacit.core.clock import iso
-from tacit.core.declaration import Policy
+from tacit.core.declaration import Holdout, Policy
 from tacit.core.evidence import canonical
 from tacit.core.rootkey import RootKey
 
-ONE = 65535
-"""What stands for probability 1 in cumulative weights."""
-
 TYPE = "tacit-bundle+json"
+
+RUNNING = "running"
+"""The only state in which a policy decides."""
 
 Payload = dict[str, Any]
 
@@ -51,7 +53,24 @@ def cumulative(weights: Sequence[float]) -> list[int]:
     return found
 
 
-def policy_entry(policy: Policy, weights: Mapping[str, Sequence[float]], general: Sequence[float], *, windows: int) -> Payload:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a policy runs, and which of its orders that is."""
+
+    state: str = RUNNING
+    kill: bool = False
+    revision: int = 0
+    """Counts up with every version, state and control of the policy."""
+
+
+def policy_entry(
+    policy: Policy,
+    weights: Mapping[str, Sequence[float]],
+    general: Sequence[float],
+    *,
+    windows: int,
+    standing: Standing = Standing(),
+) -> Payload:
     """One policy as it stands in a payload. Cells whose weights are the general ones are left out."""
     default = cumulative(general)
     cells = {key: cumulative(found) for key, found in weights.items()}
@@ -67,7 +86,24 @@ def policy_entry(policy: Policy, weights: Mapping[str, Sequence[float]], general
         "holdout": policy.holdout,
         "explore": policy.explore,
         "windows": windows,
+        "targeting": None if policy.targeting is None else dict(policy.targeting),
+        "rollout": policy.rollout,
+        "namespace": {"name": space.name, "from": space.low, "to": space.high} if (space := policy.namespace) else None,
+        "holdouts": [{"name": one.name, "share": one.share} for one in _holdouts(policy)],
+        "schedule": {"start": _iso(plan.start_ms), "stop": _iso(plan.stop_ms)} if (plan := policy.schedule) else None,
+        "state": standing.state,
+        "kill": standing.kill,
+        "revision": standing.revision,
     }
+
+
+def _holdouts(policy: Policy) -> list[Holdout]:
+    """The site's, then the policy's own under the policy's name."""
+    return [*policy.holdouts, *([Holdout(policy.name, policy.holdout)] if policy.holdout else [])]
+
+
+def _iso(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso(at_ms)
 
 
 def floats(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from adjust.bundle import jwks
 from adjust.current import Deciders, Signed
 from adjust.errors import Busy, NoBundle, UnknownPolicy
 from adjust.push import RETRY_MS, Changes, TooManyStreams, event, message
+from tacit.core.access import PUBLIC
 from tacit.core.errors import UnknownSite
 from tacit.core.rootkey import RootKey
 
@@ -35,7 +36,7 @@ def router(deciders: Deciders, changes: Changes, sites: Collection[str], root: R
     api = APIRouter(tags=["adjust"])
     keys = jwks(root)
 
-    @api.get("/v1/bundles/{site}", responses=_BUNDLE, response_class=Response)
+    @api.get("/v1/bundles/{site}", openapi_extra=PUBLIC, responses=_BUNDLE, response_class=Response)
     def read_bundle(
         request: Request, site: str, zone: Annotated[str | None, Query(description="Only the policies of this zone.", max_length=64)] = None
     ) -> Response:
@@ -86,7 +87,7 @@ def router(deciders: Deciders, changes: Changes, sites: Collection[str], root: R
         else:
             await socket.close(code=1001, reason="the service stops")
 
-    @api.get("/.well-known/jwks.json")
+    @api.get("/.well-known/jwks.json", openapi_extra=PUBLIC)
     def read_keys() -> dict[str, Any]:
         """The public key that bundles and receipts are checked with."""
         return keys

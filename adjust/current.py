@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from adjust.bundle import TYPE, Payload
 from adjust.decide import Decider
@@ -62,8 +62,9 @@ class Current:
 class Deciders:
     """Follows the published bundles of some sites."""
 
-    def __init__(self, bundles: BundleStore, sites: Sequence[str]) -> None:
-        self._bundles, self._sites = bundles, tuple(sites)
+    def __init__(self, bundles: BundleStore, sites: Sequence[str], killed: Callable[[str], Collection[str]] = lambda _site: ()) -> None:
+        """`killed` names a site's policies that stand still whatever the bundle says; it is asked on the following thread."""
+        self._bundles, self._sites, self._killed = bundles, tuple(sites), killed
         self._current: dict[str, Current] = {}
         self._seen: dict[str, int] = {}
         self._listeners: list[Callable[[str], None]] = []
@@ -95,6 +96,7 @@ class Deciders:
     def refresh(self) -> None:
         """Take newer bundles, if there are any. Raises `BundleInvalid`, once for each bundle that is not valid."""
         for site in self._sites:
+            self._kill(site)
             version = self._bundles.latest_version(site)
             if version is None or version == self._seen.get(site):
                 continue
@@ -107,10 +109,17 @@ class Deciders:
                     published_ms=from_iso(payload["published_at"]),
                     payload=payload,
                     whole=Signed.of(signed.encode()),
-                    decider=Decider.from_bundle(payload),
+                    decider=Decider.from_bundle(payload).with_killed(self._killed(site)),
                 )
                 for listener in self._listeners:
                     listener(site)
+
+    def _kill(self, site: str) -> None:
+        found = self._current.get(site)
+        if found is not None:
+            decider = found.decider.with_killed(self._killed(site))
+            if decider is not found.decider:
+                self._current[site] = replace(found, decider=decider)
 
     def _follow(self) -> None:
         log = logs.Log("bundles")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.core.errors import NotFound, Problem
+from tacit.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, Problem
 
 
 class NoBundle(NotFound):
@@ -21,6 +21,14 @@ class UnknownPolicy(NotFound):
     default_next_step = "Name a `policy` or `zone` that tacit.yaml declares; a new one appears with the next bundle."
 
 
+class UnknownModel(NotFound):
+    """No such version of the policy's model."""
+
+    type = "unknown-model"
+    title = "Unknown model version"
+    default_next_step = "`tacit models list` and GET /v1/models name the versions there are."
+
+
 class BundleInvalid(Problem):
     """A bundle that was not signed by this installation, was changed, or is not a bundle."""
 
@@ -35,6 +43,30 @@ class Busy(Problem):
     type = "busy"
     title = "Busy"
     default_next_step = "Try again in a moment."
+
+
+class Unchangeable(InvalidRequest):
+    """What would change the meaning of released numbers cannot be changed while they are collected."""
+
+    type = "unchangeable"
+    title = "A version cannot change this"
+    default_next_step = "Change tacit.yaml and restart: what is counted changes with it, and older evidence is kept apart."
+
+
+class FourEyes(Forbidden):
+    """Nobody approves a version of his own."""
+
+    type = "four-eyes"
+    title = "Somebody else has to approve this"
+    default_next_step = "Let the holder of another manager or admin key approve it."
+
+
+class PolicyState(Conflict):
+    """The policy or version is not in a state in which this can be done."""
+
+    type = "policy-state"
+    title = "Not possible in this state"
+    default_next_step = "GET /v1/policies/{name} has every version with its state."
 
 
 class Unfair(Problem):

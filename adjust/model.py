@@ -38,37 +38,46 @@ _TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Beliefs:
-    """What is believed about effects, relative to a cell's level. Arrays are (cells, arms) unless stated."""
+    """What is believed about effects, relative to a cell's level.
+
+    Arrays are (…, cells, arms) unless stated; … are policies that are fitted at once.
+    """
 
     level: Floats
-    """(cells,) reward rate at effect 0."""
+    """(…, cells) reward rate at effect 0."""
     effect: Floats
     arm_effect: Floats
-    """(arms,)"""
+    """(…, arms)"""
     arm_error: Floats
-    """(arms,) standard deviation of `arm_effect` with the noise: what may be stated."""
+    """(…, arms) standard deviation of `arm_effect` with the noise: what may be stated."""
     arm_spread: Floats
-    """(arms,) standard deviation of an arm's effect by sampling of people alone: what is sampled with."""
+    """(…, arms) standard deviation of an arm's effect by sampling of people alone: what is sampled with."""
     own: Floats
     """Part that a cell's own evidence has in its effect by sampling of people alone; the rest is the arm's."""
     own_spread: Floats
     """Standard deviation of a cell's own part by sampling of people alone."""
     own_part: Floats
     """Part that a cell's own evidence has in `effect`, noise counted."""
-    cell_spread: float
-    """Learned prior standard deviation of arms within a cell."""
+    cell_spread: Floats
+    """(…) learned prior standard deviation of arms within a cell."""
     exposures: Floats
     """Estimated trials."""
+    seen: Floats
+    """Each arm's effect in a cell as it was seen, before anything is pulled to anything."""
+    seen_variance: Floats
+    """Of `seen`, people and noise."""
+    people_variance: Floats
+    """Of `seen`, by sampling of people alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Releases whose noise belongs together: one block of correlated noise, or all windows with independent noise.
 
-    `rows` is (rows, cells, places, 2), the last axis y0, y1; places are the arms and, where there is one, the holdout after them, which
-    informs the first arm. `scale` is (rows,), the noise's standard deviation on one count of a row. `weights` is (rows, windows): how much
-    of a window is in a row; None where each row is a window. `windows` is (windows, cells, places, 2), each window's own estimates, with
-    standard deviation `spread`.
+    `rows` is (rows, …, cells, places, 2), the last axis y0, y1; places are the arms and, where there is one, the holdout after them, which
+    informs the first arm; … are policies of one shape that are fitted at once. `scale` is (rows,), the noise's standard deviation on one
+    count of a row. `weights` is (rows, windows): how much of a window is in a row; None where each row is a window. `windows` is
+    (windows, …, cells, places, 2), each window's own estimates, with standard deviation `spread`.
     """
 
     rows: Floats
@@ -88,74 +97,95 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
+    """Estimated reward rates; the variance of one is `noise` + `people` · rate (1 - rate). Arrays are (…, cells, arms)."""
+
     rate: Floats
-    precision: Floats
+    noise: Floats
+    people: Floats
     exposures: Floats
+
+    def variance(self, rate: Floats) -> Floats:
+        """Of each estimate, if the true rates were these."""
+        return self.noise + self.people * rate * (1 - rate)
 
 
 def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
     """Fit the model to one or more blocks of the same places."""
-    windows = np.concatenate([block.windows for block in blocks])
-    level = np.full(windows.shape[1], float(np.clip(windows[..., 1].sum() / max(windows.sum(), 1.0), 1e-3, 0.9)))
-    effect = np.zeros((windows.shape[1], arms))
+    windows = np.add.reduce([block.windows.sum(0) for block in blocks])
+    first = np.clip(windows[..., 1].sum((-2, -1)) / np.maximum(windows.sum((-3, -2, -1)), 1.0), 1e-3, 0.9)
+    level = np.repeat(first[..., None], windows.shape[-3], axis=-1)
+    effect = np.zeros((*level.shape, arms))
     for _ in range(ROUNDS):
-        found = _evidence(blocks, _rates(level, effect))
-        level = _level(found, effect)
-        z = found.rate / level[:, None] - 1
-        u = 1 / (found.precision * level[:, None] ** 2)
+        rate = _rates(level, effect)
+        found = _evidence(blocks, rate, level)
+        level = _level(found, effect, rate)
+        z = found.rate / level[..., None] - 1
+        u = found.variance(level[..., None]) / level[..., None] ** 2
         chances = _chances(z, u)
         effect, arm_effect = _effects(z, u, chances)
-    arm_prior = float(np.sqrt(chances.sum(1) @ SPREADS**2))
-    cell_prior = float(np.sqrt(chances.sum(0) @ SPREADS**2))
-    people = (1 - level)[:, None] / (np.maximum(found.exposures, _TINY) * level[:, None])
-    own = cell_prior**2 / (cell_prior**2 + people)
+    arm_prior = np.sqrt(np.tensordot(SPREADS**2, chances.sum(1), axes=1))
+    cell_prior = np.sqrt(np.tensordot(SPREADS**2, chances.sum(0), axes=1))
+    within = cell_prior[..., None, None] ** 2
+    people = (1 - level)[..., None] / (np.maximum(found.exposures, _TINY) * level[..., None])
+    own = within / (within + people)
     return Beliefs(
         level=level,
         effect=effect,
         arm_effect=arm_effect,
-        arm_error=_arm_sd(u, arm_prior, cell_prior),
-        arm_spread=_arm_sd(people, arm_prior, cell_prior),
+        arm_error=_arm_sd(u, arm_prior, within),
+        arm_spread=_arm_sd(people, arm_prior, within),
         own=own,
         own_spread=np.sqrt(own * people),
-        own_part=cell_prior**2 / (cell_prior**2 + u),
+        own_part=within / (within + u),
         cell_spread=cell_prior,
         exposures=found.exposures,
+        seen=z,
+        seen_variance=u,
+        people_variance=people,
     )
 
 
 def _rates(level: Floats, effect: Floats) -> Floats:
-    return np.clip(level[:, None] * (1 + effect), 1e-4, 0.99)
+    return np.clip(level[..., None] * (1 + effect), 1e-4, 0.99)
 
 
-def _evidence(blocks: Sequence[Block], rate: Floats) -> _Evidence:
+def _evidence(blocks: Sequence[Block], rate: Floats, level: Floats) -> _Evidence:
     """Weighted least squares over rows at the working rates; the holdout's place is added to the first arm's."""
-    arms, places = rate.shape[1], blocks[0].rows.shape[2]
-    r = rate[:, [place if place < arms else 0 for place in range(places)]]
+    arms, places = rate.shape[-1], blocks[0].rows.shape[-2]
+    r = rate[..., [place if place < arms else 0 for place in range(places)]]
     part = (1 - r) ** 2 + r**2
-    sums = np.zeros((4, *r.shape))
+    scatter = (level * (1 - level))[..., None]
+    sums = np.zeros((5, *r.shape))
     for block in blocks:
-        n = _exposures(((1 - r) * block.windows[..., 0] + r * block.windows[..., 1]) / part, (block.spread**2)[:, None, None] / part)
+        seen = ((1 - r) * block.windows[..., 0] + r * block.windows[..., 1]) / part
+        n = _exposures(seen, _along(block.spread**2, r) / part)
         held = block.held(n)
-        noise = (block.scale**2)[:, None, None] * part
-        weight = held / (noise + block.held(n * r * (1 - r), power=2) + _TINY)
+        noise = _along(block.scale**2, r) * part
+        weight = held / (noise + block.held(n, power=2) * scatter + _TINY)
         contrast = (1 - r) * block.rows[..., 1] - r * block.rows[..., 0]
-        people = (n * r * (1 - r) * block.met(weight) ** 2).sum(0)
-        sums += ((weight * contrast).sum(0), (weight * held).sum(0), (weight**2 * noise).sum(0) + people, n.sum(0))
-    numerator, slope, variance, exposures = (_by_arm(one, arms) for one in sums)
-    return _Evidence(rate + numerator / (slope + _TINY), slope**2 / (variance + _TINY) + 1e-12, exposures)
+        people = (n * block.met(weight) ** 2).sum(0)
+        sums += ((weight * contrast).sum(0), (weight * held).sum(0), (weight**2 * noise).sum(0), people, n.sum(0))
+    numerator, slope, noise, people, exposures = (_by_arm(one, arms) for one in sums)
+    slope = np.maximum(slope, 1e-6)
+    return _Evidence(rate + numerator / slope, (noise + _TINY) / slope**2, people / slope**2, exposures)
+
+
+def _along(values: Floats, places: Floats) -> Floats:
+    """(rows,) to be multiplied with (rows, …, cells, places)."""
+    return values.reshape(-1, *(1,) * places.ndim)
 
 
 def _exposures(seen: Floats, variance: Floats) -> Floats:
-    """Trials in each (window, cell, place): what was seen, pulled to the cell's traffic divided evenly in so far as it is noise.
+    """Trials in each (window, …, cell, place): what was seen, pulled to the cell's traffic divided evenly in so far as it is noise.
 
     Allocation probabilities as a further source were tried and changed no result; without them a client may lag or be faulty.
     """
-    traffic, traffic_variance = seen.sum(2), variance.sum(2)
-    totals = np.maximum(traffic.sum(1), 1.0)
+    traffic, traffic_variance = seen.sum(-1), variance.sum(-1)
+    totals = np.maximum(traffic.sum(-1, keepdims=True), 1.0)
     parts = np.maximum(traffic.sum(0), 0.0) + _TINY
-    mean = totals[:, None] * parts / parts.sum()
+    mean = totals * parts / parts.sum(-1, keepdims=True)
     traffic = _combine(mean, mean + (TRAFFIC_SPREAD * mean) ** 2 + _TINY, traffic, traffic_variance)
-    even = np.repeat(traffic[:, :, None] / seen.shape[2], seen.shape[2], axis=2)
+    even = np.repeat(traffic[..., None] / seen.shape[-1], seen.shape[-1], axis=-1)
     return _combine(even, even + even**2 + _TINY, seen, variance)
 
 
@@ -165,52 +195,54 @@ def _combine(mean: Floats, mean_variance: Floats, seen: Floats, seen_variance: F
 
 
 def _by_arm(places: Floats, arms: int) -> Floats:
-    """(cells, places) to (cells, arms): people of the holdout saw the first arm."""
-    found = places[:, :arms].copy()
-    found[:, 0] += places[:, arms:].sum(1)
+    """(…, places) to (…, arms): people of the holdout saw the first arm."""
+    found = places[..., :arms].copy()
+    found[..., 0] += places[..., arms:].sum(-1)
     return found
 
 
-def _level(found: _Evidence, effect: Floats) -> Floats:
+def _level(found: _Evidence, effect: Floats, rate: Floats) -> Floats:
     """Each cell's level from all its arms, pulled to the policy's."""
     factor = 1 + effect
-    precision = (found.precision * factor**2).sum(1)
-    total = (found.precision * factor * found.rate).sum(1)
-    middle = float(np.clip(total.sum() / precision.sum(), 1e-4, 0.99))
+    precision = 1 / (found.variance(rate) + _TINY)
+    weight = (precision * factor**2).sum(-1)
+    total = (precision * factor * found.rate).sum(-1)
+    middle = np.clip(total.sum(-1, keepdims=True) / weight.sum(-1, keepdims=True), 1e-4, 0.99)
     prior = (LEVEL_SPREAD * middle) ** -2
-    level: Floats = np.clip((total + prior * middle) / (precision + prior), middle * 0.1, 0.99)
+    level: Floats = np.clip((total + prior * middle) / (weight + prior), middle * 0.1, 0.99)
     return level
 
 
 def _chances(z: Floats, u: Floats) -> Floats:
     """Posterior chance of each pair of prior spreads (arm, cell within arm): their marginal likelihood times the hyperprior."""
     hyper = -0.5 * (np.log(SPREADS / SPREAD_MEDIAN) / np.log(SPREAD_FOLD)) ** 2
-    log = np.empty((len(SPREADS), len(SPREADS)))
+    log = np.empty((len(SPREADS), len(SPREADS), *z.shape[:-2]))
     for j, within in enumerate(SPREADS):
         p = 1 / (u + within**2)
-        inside = 0.5 * np.log(p).sum() - 0.5 * (p * z * z).sum()
-        information, total = p.sum(0), (p * z).sum(0)
+        inside = 0.5 * np.log(p).sum((-2, -1)) - 0.5 * (p * z * z).sum((-2, -1))
+        information, total = p.sum(-2), (p * z).sum(-2)
         for i, between in enumerate(SPREADS):
             a = between**-2 + information
-            log[i, j] = inside - 0.5 * np.log(between**2 * a).sum() + 0.5 * (total**2 / a).sum() + hyper[i] + hyper[j]
-    weights = np.exp(log - log.max())
-    chances: Floats = weights / weights.sum()
+            log[i, j] = inside - 0.5 * np.log(between**2 * a).sum(-1) + 0.5 * (total**2 / a).sum(-1) + hyper[i] + hyper[j]
+    weights = np.exp(log - log.max((0, 1)))
+    chances: Floats = weights / weights.sum((0, 1))
     return chances
 
 
 def _effects(z: Floats, u: Floats, chances: Floats) -> tuple[Floats, Floats]:
     """Posterior means of effects of (cell, arm) and of arms, averaged over the prior spreads."""
-    effect, arm_effect = np.zeros_like(z), np.zeros(z.shape[1])
-    for (i, j), chance in np.ndenumerate(chances):
-        if chance < 1e-4:
+    effect, arm_effect = np.zeros_like(z), np.zeros((*z.shape[:-2], z.shape[-1]))
+    for i, j in np.ndindex(chances.shape[:2]):
+        chance = chances[i, j][..., None]
+        if chance.max() < 1e-4:
             continue
         p = 1 / (u + SPREADS[j] ** 2)
-        arm = (p * z).sum(0) / (SPREADS[i] ** -2 + p.sum(0))
-        effect += chance * (arm + SPREADS[j] ** 2 * p * (z - arm))
+        arm = (p * z).sum(-2) / (SPREADS[i] ** -2 + p.sum(-2))
+        effect += chance[..., None] * (arm[..., None, :] + SPREADS[j] ** 2 * p * (z - arm[..., None, :]))
         arm_effect += chance * arm
-    return np.clip(effect, -0.9, 5.0), arm_effect
+    return np.clip(effect, -0.9, 5.0), np.clip(arm_effect, -0.9, 5.0)
 
 
-def _arm_sd(u: Floats, arm_prior: float, cell_prior: float) -> Floats:
-    sd: Floats = (arm_prior**-2 + (1 / (u + cell_prior**2)).sum(0)) ** -0.5
+def _arm_sd(u: Floats, arm_prior: Floats, within: Floats) -> Floats:
+    sd: Floats = (arm_prior[..., None] ** -2 + (1 / (u + within)).sum(-2)) ** -0.5
     return sd

@@ -14,8 +14,8 @@ SMALLEST = 1e-3
 """Noise that is not there at all (a comparison without privacy) still needs a variance to divide by."""
 
 
-def blocks(releases: Sequence[Release], shape: tuple[int, int, int]) -> list[Block]:
-    """Blocks of `shape` = (cells, places, 2), in no particular order.
+def blocks(releases: Sequence[Release], shape: tuple[int, ...]) -> list[Block]:
+    """Blocks of `shape` = (…, cells, places, 2), in no particular order.
 
     A window whose release cannot be used is taken to be like the others of its block: later rows hold part of it.
     """

@@ -5,10 +5,13 @@ The invariant: a learner that fails changes nothing for its policy (the last goo
 
 from __future__ import annotations
 
-import numpy as np
-
-from adjust.bundle import Bundle, Payload, policy_entry, salt_of
-from adjust.learn import learn
+from adjust.bundle import Bundle, Payload, Standing, policy_entry, salt_of
+from adjust.controls import Controls
+from adjust.learn import Learned, learn
+from adjust.models import WEIGHTS, Model, lineage
+from adjust.models_store import ModelStore
+from adjust.policies import Effective, PolicyBook
+from adjust.published import Weighed, last_good, published, weighed
 from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
 from privacy.models import Release
@@ -34,31 +37,50 @@ class Engine:
         evidence: EvidenceLog,
         root: RootKey,
         clock: Clock,
+        models: ModelStore,
+        policies: PolicyBook | None = None,
     ) -> None:
-        self._releases, self._bundles, self._history = releases, bundles, history
+        """Without a book of policies each is as it stands in the file, and runs."""
+        self._releases, self._bundles, self._history, self._models = releases, bundles, history, models
         self._evidence, self._root, self._clock = evidence, root, clock
+        self._policies = policies
+
+    def revision(self, site: Site) -> int:
+        """Grows whenever somebody changed, stopped or ordered something about a policy: a step is due then."""
+        if self._policies is None:
+            return 0
+        self._policies.declare(site)
+        return self._policies.revision(site)
 
     def step(self, site: Site) -> int | None:
         """Publish a bundle and return its version; None where the site has no policies or nothing has changed since the last one."""
         if not site.policies:
             return None
+        if self._policies is not None:
+            self._policies.declare(site)
         last = self._bundles.latest_payload(site.name)
         entries: dict[str, Payload] = {}
         states = {}
         failures: list[Entry] = []
         newest: list[Release] = []
-        for policy in site.policies.values():
+        versions: list[Model] = []
+        for name in site.policies:
+            effective = self._effective(site, name)
+            policy = effective.policy
             measure = site.policy_measure(policy.name)
             releases = recent(self._releases, measure)
             newest += releases[-1:]
             try:
-                found = learn(policy, measure, releases, rng=np.random.default_rng())
-                entries[policy.name] = policy_entry(policy, found.weights, found.general, windows=found.windows)
+                found = learn(policy, measure, releases, transitions=self._transitions(site, policy))
+                model, new = self._models.numbered(self._model(site, policy, found))
+                serving, learned = self._serving(policy, effective.controls, model, found)
+                entries[policy.name] = published(effective, learned, last) | {"model": serving}
+                versions += [model] if new else []
                 states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:
                 log.fault("learner.failed", error, policy=policy.name)
                 failures.append(Entry("learner.failed", site.name, {"policy": policy.name, "error": type(error).__name__}))
-                entries[policy.name] = _kept(policy, last)
+                entries[policy.name] = published(effective, last_good(policy, last), last)
         names = sorted({r.id for r in newest})
         if last is not None and _unchanged(last, names, entries):
             self._evidence.append(failures)
@@ -67,22 +89,61 @@ class Engine:
         version = (last["version"] if last else 0) + 1
         bundle = Bundle(site.name, version, now, salt_of(site.name, site.privacy.epoch_of(now)), names, entries)
         end_ms = max((r.window.end_ms for r in newest), default=0)
-        self._bundles.publish(bundle, self._evidence, entries=tuple(failures), states=states, window_end_ms=end_ms)
+        self._bundles.publish(
+            bundle,
+            self._evidence,
+            entries=tuple(failures),
+            states=states,
+            window_end_ms=end_ms,
+            also=lambda connection: self._models.keep(versions, connection),
+        )
         return version
 
+    def _effective(self, site: Site, policy: str) -> Effective:
+        if self._policies is None:
+            declared = site.policies[policy]
+            return Effective(declared, Standing(), Controls(max_step=declared.max_step), 0)
+        return self._policies.effective(site, policy)
 
-def _kept(policy: Policy, last: Payload | None) -> Payload:
-    """The policy as it is declared now with its last good weights, or an even split where those do not fit any more."""
-    even = [1 / len(policy.arms)] * len(policy.arms)
-    entry = policy_entry(policy, {}, even, windows=0)
-    before = last["policies"].get(policy.name) if last else None
-    if before is not None and (before["order"], before["context"]) == (entry["order"], entry["context"]):
-        entry |= {name: before[name] for name in ("weights", "default", "windows")}
-    return entry
+    def _transitions(self, site: Site, policy: Policy) -> list[Release]:
+        measure = site.measure(policy.transitions) if policy.transitions else None
+        return recent(self._releases, measure) if measure else []
+
+    def _model(self, site: Site, policy: Policy, found: Learned) -> Model:
+        entry = policy_entry(policy, found.weights, found.general, windows=found.windows)
+        parameters = found.parameters | {"rates": found.rates, "rate_sds": found.rate_sds, "weights": found.marginal}
+        return Model(
+            site.name,
+            policy.name,
+            version=0,
+            at_ms=self._clock.now_ms(),
+            learner=policy.learner,
+            releases=lineage(found.releases),
+            parameters=parameters,
+            metrics=found.metrics | {"windows": found.windows},
+            weights={name: entry[name] for name in WEIGHTS},
+        )
+
+    def _serving(self, policy: Policy, controls: Controls, newest: Model, found: Learned) -> tuple[int, Weighed]:
+        """The model version that serves, and its weights: the newest, the one that was rolled back to, or two of them side by side."""
+        own = Weighed(found.weights, found.general, found.marginal, found.windows, found.traffic)
+        version, weights = newest.version, own
+        if controls.pinned is not None and (earlier := self._earlier(policy, newest, controls.pinned)) is not None:
+            version, weights = controls.pinned, earlier
+        if controls.versus is not None and (rival := self._earlier(policy, newest, controls.versus.version)) is not None:
+            weights = weights.beside(rival, controls.versus.share)
+        return version, weights
+
+    def _earlier(self, policy: Policy, newest: Model, version: int) -> Weighed | None:
+        """An earlier version's weights, where they still fit the policy."""
+        if version == newest.version:
+            return weighed(policy, newest.weights)
+        model = self._models.get(newest.site, newest.policy, version)
+        return weighed(policy, model.weights) if model.fits(newest.weights) else None
 
 
 def _unchanged(last: Payload, releases: list[str], entries: dict[str, Payload]) -> bool:
-    """Whether a new bundle would only redraw the dice: same releases, same declaration."""
+    """Whether a new bundle would only say the same again: same releases, same declaration, same orders."""
     drawn = ("weights", "default")
     return last["releases"] == releases and _without(last["policies"], drawn) == _without(entries, drawn)
 

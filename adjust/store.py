@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
@@ -34,8 +34,11 @@ class BundleStore:
         entries: tuple[Entry, ...] = (),
         states: Mapping[str, Mapping[str, Any]] | None = None,
         window_end_ms: int = 0,
+        also: Callable[[Connection], None] | None = None,
     ) -> str:
-        """Sign and store a bundle with its evidence, `entries` before it, and the learned `states`: all or nothing. Returns the JWS.
+        """Sign and store a bundle with its evidence, `entries` before it, the learned `states` and what `also` writes: all or nothing.
+
+        Returns the JWS.
 
         Raises `Conflict` where that version exists already.
         """
@@ -53,6 +56,8 @@ class BundleStore:
                 connection.execute(insert(bundles).values(**row, evidence_index=index))
                 for policy, state in (states or {}).items():
                     _record(connection, bundle, policy, state, window_end_ms)
+                if also is not None:
+                    also(connection)
         except IntegrityError:
             raise Conflict("another process published this bundle's version") from None
         return jws

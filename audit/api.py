@@ -9,15 +9,13 @@ from fastapi import APIRouter, Query, Request
 
 from audit.store import AuditStore
 from tacit.core.access import READERS, Caller, Role
-from tacit.core.clock import from_iso
-from tacit.core.errors import InvalidRequest
+from tacit.core.queries import Moment, Name, milliseconds
 
 Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 SiteName = Annotated[str | None, Query(description="Needed with an admin key only.")]
-Cursor = Annotated[str, Query(max_length=64, description="`next` of the page before.")]
-Moment = Annotated[str | None, Query(description="ISO 8601 with a zone.")]
+Cursor = Annotated[str, Query(max_length=64, pattern=r"^[a-z0-9_]*$", description="`next` of the page before.")]
 
 
 def router(store: AuditStore, authorise: Authorise) -> APIRouter:
@@ -28,7 +26,7 @@ def router(store: AuditStore, authorise: Authorise) -> APIRouter:
     def list_audits(
         request: Request,
         site: SiteName = None,
-        audit: str | None = None,
+        audit: Name = None,
         since: Annotated[Moment, Query(alias="from")] = None,
         until: Annotated[Moment, Query(alias="to")] = None,
         limit: Limit = 100,
@@ -36,15 +34,16 @@ def router(store: AuditStore, authorise: Authorise) -> APIRouter:
     ) -> dict[str, Any]:
         """Scans of a site's audits, newest first; every difference comes with its simultaneous 95 % interval."""
         _, named = authorise(dict(request.headers), READERS, site)
-        found, after = store.scans(named, audit=audit, from_ms=_ms(since), to_ms=_ms(until), limit=limit, cursor=cursor)
+        between = {"from_ms": milliseconds(since), "to_ms": milliseconds(until, "to")}
+        found, after = store.scans(named, audit=audit, **between, limit=limit, cursor=cursor)
         return {"audits": [scan.to_json() for scan in found], "next": after}
 
     @routes.get("/findings")
     def list_findings(
         request: Request,
         site: SiteName = None,
-        audit: str | None = None,
-        state: str | None = None,
+        audit: Name = None,
+        state: Name = None,
         limit: Limit = 100,
         cursor: Cursor = "",
     ) -> dict[str, Any]:
@@ -54,12 +53,3 @@ def router(store: AuditStore, authorise: Authorise) -> APIRouter:
         return {"findings": [finding.to_json() for finding in found], "next": after}
 
     return routes
-
-
-def _ms(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return from_iso(text)
-    except ValueError:
-        raise InvalidRequest("`from` and `to` are ISO 8601 times with a zone") from None

@@ -1,31 +1,29 @@
-"""The evidence log: append-only, gapless, each entry under the leaf hash of RFC 6962, so that an outsider can check what we did.
+"""The evidence log: append-only, gapless, and a Merkle tree (RFC 9162), so that an outsider can check what we did.
 
-The invariant: entries are numbered 0, 1, 2, … without a hole, also when many processes append at once. `verify` finds an entry that was
-changed, removed from the middle or put elsewhere; a log cut off at its end shows only against an earlier checkpoint of its size and root.
+The invariants: entries are numbered 0, 1, 2, … without a hole, also when many processes append at once; and the hash of each perfect
+subtree of 256, 256², … entries is stored in the transaction that completes it. `verify` finds an entry that was changed, removed from the
+middle or put elsewhere; a log that was rewritten as a whole shows only against an earlier checkpoint.
 """
 
 from __future__ import annotations
 
 import builtins
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine
 
-from audit.tables import evidence
+from audit import log_store as store
+from audit.evidence_errors import EvidenceDamaged, NoSuchEntry
+from audit.examination import Examiner, StoredTiles
+from audit.leaves import assemble, canonical_body, leaf_bytes
+from audit.tree import HEIGHT, WIDTH, Tree, fold, leaf_hash
 from tacit.core.clock import Clock, iso
 from tacit.core.db import reading, writing
-from tacit.core.evidence import Entry, canonical
-
-LEAF_PREFIX = b"\x00"
-"""RFC 6962, section 2.1: leaves and inner nodes are hashed under different prefixes."""
-
-_LOCK = 0x7461636974  # "tacit": the advisory lock under which Postgres writers take turns
-_PAGE = 1000
+from tacit.core.evidence import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,83 +48,155 @@ class Logged:
             "leaf": self.leaf.hex(),
         }
 
+    def content(self) -> bytes:
+        """The bytes whose hash is `leaf`."""
+        return leaf_bytes(self.index, self.at_ms, self.kind, self.site, self.body)
 
-def leaf_bytes(index: int, at_ms: int, kind: str, site: str, body: Any) -> bytes:
-    """What is hashed: the entry with its place and time in canonical JSON (RFC 8785)."""
-    return canonical({"index": index, "at_ms": at_ms, "kind": kind, "site": site, "body": body})
 
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """That an entry stands in the log: `path` leads from its leaf hash to `root`, the root of the first `size` entries."""
 
-def leaf_hash(content: bytes) -> bytes:
-    """SHA-256 of the leaf prefix and the content."""
-    return hashlib.sha256(LEAF_PREFIX + content).digest()
+    index: int
+    size: int
+    leaf: bytes
+    root: bytes
+    path: tuple[bytes, ...]
 
 
 class Log:
     """The log in the released vault; satisfies `EvidenceLog`."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
+        self.engine, self._clock = engine, clock
 
     def append(self, entries: Sequence[Entry], connection: Connection | None = None) -> builtins.list[int]:
         """Append all entries or none and return their indices. With `connection`, as part of that released-vault transaction."""
         if not entries:
             return []
-        transaction: AbstractContextManager[Connection] = nullcontext(connection) if connection is not None else writing(self._engine)
+        transaction: AbstractContextManager[Connection] = nullcontext(connection) if connection is not None else writing(self.engine)
         with transaction as open_connection:
             return self._append(entries, open_connection)
 
     def verify(self) -> int | None:
-        """The first index whose entry is missing, out of place or changed; nothing when all are as they were appended."""
-        expected = 0
-        with reading(self._engine) as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(select(evidence).order_by(evidence.c.idx)):
-                if row.idx != expected or not _is_intact(row):
-                    return expected
-                expected += 1
+        """The first index at which something is missing, out of place or changed; nothing when all is as it was appended."""
+        try:
+            self.examine()
+        except EvidenceDamaged as damage:
+            return damage.first_bad
         return None
+
+    def examine(self, checkpoints: Mapping[int, bytes] | None = None, *, advance: Callable[[int], None] | None = None) -> Examiner:
+        """Read the whole log, and hold it against roots that it had at earlier sizes. Raises `EvidenceDamaged`.
+
+        `advance` is told how many entries have been read since it was told last.
+        """
+        with reading(self.engine) as connection:
+            counts = store.subtree_counts(connection)  # before the entries: what others append meanwhile is no surplus
+            stored = StoredTiles(lambda level, tile: store.hashes(connection, level, tile * WIDTH, (tile + 1) * WIDTH))
+            examiner = Examiner(stored.hash, checkpoints or {}, advance=advance)
+            for row in store.entries(connection):
+                if row.idx != examiner.size:
+                    raise EvidenceDamaged(examiner.size, "the entry is missing")
+                examiner.add(_content(row), bytes(row.leaf))
+            examiner.finish()
+        for level, count in counts.items():
+            if count > examiner.size >> level * HEIGHT:
+                raise EvidenceDamaged(examiner.size, "the log is shorter than the tree that stands over it")
+        return examiner
 
     def list(
         self, site: str | None = None, *, kind: str | None = None, limit: int = 100, after: int | None = None
     ) -> tuple[builtins.list[Logged], int | None]:
         """Entries in order after an index, and the index to go on after when there are more."""
-        query = select(evidence).order_by(evidence.c.idx).limit(limit + 1)
-        if site is not None:
-            query = query.where(evidence.c.site == site)
-        if kind is not None:
-            query = query.where(evidence.c.kind == kind)
-        if after is not None:
-            query = query.where(evidence.c.idx > after)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
+        with reading(self.engine) as connection:
+            rows = store.page(connection, site=site, kind=kind, after=after, limit=limit + 1)
         found = [Logged(r.idx, r.at_ms, r.kind, r.site, json.loads(r.body), r.leaf) for r in rows[:limit]]
         return found, found[-1].index if len(rows) > limit else None
 
     def size(self) -> int:
         """Number of entries."""
-        with reading(self._engine) as connection:
-            return int(connection.scalar(select(func.count()).select_from(evidence)) or 0)
+        with reading(self.engine) as connection:
+            return store.size(connection)
+
+    def root(self, size: int | None = None) -> tuple[int, bytes]:
+        """A size, the present one when left out, and the root of the tree of that size. Raises `NoSuchEntry`."""
+        with reading(self.engine) as connection:
+            tree = self._tree(connection, size)
+            return tree.size, tree.root()
+
+    def inclusion(self, index: int, size: int | None = None) -> Inclusion:
+        """Proof that an entry stands in the tree of a size, the present one when left out. Raises `NoSuchEntry`."""
+        with reading(self.engine) as connection:
+            tree = self._tree(connection, size)
+            if not 0 <= index < tree.size:
+                raise NoSuchEntry("the tree has no such index")
+            path = tuple(tree.inclusion(index))
+            (leaf,) = self._hashes(connection, 0, index, index + 1)
+            return Inclusion(index, tree.size, leaf, tree.root(), path)
+
+    def consistency(self, old: int, new: int | None = None) -> tuple[Tree, builtins.list[bytes]]:
+        """The tree of size `new`, the present one when left out, and the proof that the one of size `old` is its beginning.
+
+        Raises `NoSuchEntry`.
+        """
+        with reading(self.engine) as connection:
+            tree = self._tree(connection, new)
+            if not 0 <= old <= tree.size:
+                raise NoSuchEntry("the older tree is larger than the newer one")
+            tree.root()
+            return tree, tree.consistency(old)
+
+    def tile(self, level: int, tile: int, width: int) -> bytes:
+        """The first `width` hashes of a tile (c2sp.org/tlog-tiles), one after the other. Raises `NoSuchEntry`."""
+        start = tile * WIDTH
+        with reading(self.engine) as connection:
+            if level * HEIGHT > 64 or start + width > store.size(connection) >> (level * HEIGHT):
+                raise NoSuchEntry("the log has not grown to this tile")
+            return b"".join(self._hashes(connection, level, start, start + width))
+
+    def _tree(self, connection: Connection, size: int | None) -> Tree:
+        now = store.size(connection)
+        if size is not None and not 0 <= size <= now:
+            raise NoSuchEntry("the log is smaller than that")
+
+        def tiles(level: int, tile: int, width: int) -> Sequence[bytes]:
+            return self._hashes(connection, level, tile * WIDTH, tile * WIDTH + width)
+
+        return Tree(now if size is None else size, tiles)
+
+    @staticmethod
+    def _hashes(connection: Connection, level: int, start: int, end: int) -> builtins.list[bytes]:
+        found = store.hashes(connection, level, start, end)
+        if len(found) != end - start:
+            raise EvidenceDamaged(start << (level * HEIGHT), "hashes of the tree are missing")
+        return found
 
     def _append(self, entries: Sequence[Entry], connection: Connection) -> builtins.list[int]:
-        if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        last = connection.scalar(select(func.max(evidence.c.idx)))
-        first = 0 if last is None else last + 1
-        now_ms = self._clock.now_ms()
+        store.take_turns(connection)
+        first, now_ms = store.size(connection), self._clock.now_ms()
         rows = [_row(index, now_ms, entry) for index, entry in enumerate(entries, start=first)]
-        connection.execute(insert(evidence), rows)
+        store.insert_entries(connection, rows)
+        self._grow(connection, first, [row["leaf"] for row in rows])
         return [row["idx"] for row in rows]
+
+    def _grow(self, connection: Connection, first: int, added: builtins.list[bytes]) -> None:
+        """Store the subtrees that these leaves complete, level by level."""
+        level = 0
+        while (tiles := (first + len(added)) // WIDTH - (tile := first // WIDTH)) > 0:
+            before = self._hashes(connection, level, tile * WIDTH, first) if first % WIDTH else []
+            hashes = before + added
+            added = [fold(hashes[i * WIDTH : (i + 1) * WIDTH]) for i in range(tiles)]
+            level, first = level + 1, tile
+            store.insert_subtrees(connection, level, first, added)
 
 
 def _row(index: int, at_ms: int, entry: Entry) -> dict[str, Any]:
-    body = canonical(dict(entry.body))
-    leaf = leaf_hash(leaf_bytes(index, at_ms, entry.kind, entry.site, dict(entry.body)))
+    body = canonical_body(dict(entry.body))
+    leaf = leaf_hash(assemble(index, at_ms, entry.kind, entry.site, body))
     return {"idx": index, "at_ms": at_ms, "kind": entry.kind, "site": entry.site, "body": body.decode(), "leaf": leaf}
 
 
-def _is_intact(row: Any) -> bool:
-    try:
-        body = json.loads(row.body)
-        content = leaf_bytes(row.idx, row.at_ms, row.kind, row.site, body)
-    except ValueError:  # no longer JSON, or no longer canonical: somebody wrote there
-        return False
-    return bool(canonical(body).decode() == row.body and leaf_hash(content) == row.leaf)
+def _content(row: Any) -> bytes:
+    """The leaf that a row stands for; whether it is canonical is the examiner's question."""
+    return assemble(row.idx, row.at_ms, row.kind, row.site, str(row.body).encode())

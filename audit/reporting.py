@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.errors import NoSuchScan
+from audit.findings import Finding
 from audit.presets import preset_section
 from audit.scan import ScanResult
-from audit.store import AuditStore, Finding, Scan
+from audit.store import AuditStore, Scan
 from privacy.models import Release
 from privacy.releases import ReleaseStore
 from tacit import __version__

@@ -7,16 +7,23 @@ written in one transaction, and a slot is scanned once however often it is asked
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from audit.comparisons import Inference
 from audit.differences import Verdict
+from audit.findings_store import find
 from audit.inference import NoisyTable, infer, summed
+from audit.lifecycle import Lifecycle, Outcome, Since, about_scan
 from audit.metrics import point_metrics
+from audit.notifications import Notice, notify
+from audit.ports import Corrections, NoCorrections
+from audit.slots import Missed
 from audit.store import AuditStore, Scan
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock, iso
@@ -26,6 +33,9 @@ from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.ids import new_id
 
 EXIT_FINE, EXIT_BREACH = 0, 3
+ATTEMPTS = 3
+
+Settle = Callable[[Connection], bool]
 
 ASSUMPTIONS = (
     "People are independent of each other and trials of different epochs are treated as if they came from different people.",
@@ -39,7 +49,9 @@ class ScanResult:
 
     scan: Scan
     opened: tuple[str, ...] = ()
-    """Ids of findings that this scan opened."""
+    """Ids of findings that this scan opened, for the first time or again."""
+    reopened: tuple[str, ...] = ()
+    """Those of them that had been decided or closed before."""
 
     @property
     def audit(self) -> str:
@@ -65,62 +77,112 @@ class ScanResult:
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""
-        return self.scan.to_json() | {"opened": list(self.opened)}
+        return self.scan.to_json() | {"opened": list(self.opened), "reopened": list(self.reopened)}
+
+
+class SlotTakenOver(Exception):
+    """The lease on a slot ran out and another process has it now; nothing was written."""
 
 
 class Scanner:
     """Runs in the sanitiser and on the command line; `evidence` is the log of the same released vault as `store`."""
 
-    def __init__(self, releases: ReleaseStore, store: AuditStore, evidence: EvidenceLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        releases: ReleaseStore,
+        store: AuditStore,
+        evidence: EvidenceLog,
+        clock: Clock,
+        corrections: Corrections | None = None,
+    ) -> None:
         self._releases, self._store, self._evidence, self._clock = releases, store, evidence, clock
+        self._lifecycle = Lifecycle(evidence, corrections or NoCorrections(), clock)
 
     def scan(self, site: Site, slot: int | None = None) -> list[ScanResult]:
         """Scan every audit of a site. A slot that is scanned already answers with its stored result."""
-        return [self._scan(site, audit, slot) for audit in site.audits.values()]
+        return [self.scan_audit(site, audit, slot) for audit in site.audits.values()]
 
-    def _scan(self, site: Site, audit: Audit, slot: int | None) -> ScanResult:
+    def scan_audit(
+        self, site: Site, audit: Audit, slot: int | None = None, *, until_ms: int | None = None, settle: Settle | None = None
+    ) -> ScanResult:
+        """Scan one audit over the windows that end by `until_ms`.
+
+        `settle` runs last in the transaction that stores the result and says whether the slot is still ours. Raises `SlotTakenOver`.
+        """
         if slot is not None and (done := self._store.scan_of_slot(site.name, audit.name, slot)) is not None:
             return ScanResult(done)
         measure = _measure_of(site, audit)
-        usable = [r for r in self._releases.since(site.name, measure.id, -1) if r.usable is True]
+        found = self._releases.since(site.name, measure.id, -1)
+        usable = [r for r in found if r.usable is True and (until_ms is None or r.window.end_ms <= until_ms)]
         table = summed(measure, usable)
         inference = infer(table, audit.limit)
         span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
         result = _result(audit, table, inference, span)
         now_ms = self._clock.now_ms()
         scan = Scan(new_id("scan", now_ms=now_ms), site.name, audit.name, slot, now_ms, inference.verdict.value, result)
-        try:
-            return self._store_all(scan, inference)
-        except IntegrityError:
-            # Another process finished this slot between our look and our write; its result is the slot's result.
-            done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
-            if done is None:
-                raise
-            return ScanResult(done)
 
-    def _store_all(self, scan: Scan, inference: Inference) -> ScanResult:
-        opened = []
+        @cache
+        def since(from_ms: int) -> Inference | None:
+            later = [r for r in usable if r.window.start_ms >= from_ms]
+            return infer(summed(measure, later), audit.limit) if later else None
+
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._store_all(scan, audit, inference, since, settle)
+            except IntegrityError:
+                # Another process finished this slot between our look and our write: its result is the slot's result. Or a scan beside ours
+                # opened the same finding: at the next attempt it is there and is brought up to date.
+                done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
+                if done is not None:
+                    return ScanResult(done)
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def overdue(self, site: Site) -> list[str]:
+        """Put on record and tell which findings of a site are past their due date; their ids."""
+        return self._lifecycle.overdue(self._store.engine, site.name, keep_ms=site.retention.messages_ms)
+
+    def skip(self, site: Site, audit: Audit, missed: Missed) -> None:
+        """Put on record that missed slots are given up. Where another process has done so, nothing happens."""
+        now_ms = self._clock.now_ms()
+        body = {"audit": audit.name, "first": iso(missed.first), "last": iso(missed.last), "slots": missed.number}
+        try:
+            with writing(self._store.engine) as connection:
+                self._store.skip(site.name, audit.name, missed, at_ms=now_ms, connection=connection)
+                self._store.raise_alert(site.name, "audit.skipped", body, at_ms=now_ms, connection=connection)
+                self._evidence.append([Entry("audit.skipped", site.name, body)], connection)
+        except IntegrityError:
+            return
+
+    def _store_all(self, scan: Scan, audit: Audit, inference: Inference, since: Since, settle: Settle | None) -> ScanResult:
         with writing(self._store.engine) as connection:
+            before = self._store.newest_verdict(scan.site, scan.audit, connection)
             self._store.save_scan(scan, connection)
-            for comparison in inference.comparisons:
-                if comparison.verdict is not Verdict.BREACH:
-                    continue
-                detail = {"comparison": comparison.to_json(), "limit": inference.limit}
-                if (finding := self._store.open_finding(scan, comparison.subject, detail, connection)) is not None:
-                    opened.append(finding.id)
-            if opened:
-                alert = {"audit": scan.audit, "scan": scan.id, "findings": opened}
-                self._store.raise_alert(scan.site, "audit.breach", alert, at_ms=scan.at_ms, connection=connection)
+            outcome = self._lifecycle.after_scan(scan, audit, inference, since, connection)
+            self._tell(scan, outcome, before, connection)
             body = {
                 "scan": scan.id,
                 "audit": scan.audit,
                 "slot": scan.slot,
                 "verdict": scan.verdict,
                 "sha256": hashlib.sha256(canonical(scan.result)).hexdigest(),
-                "findings": opened,
+                "findings": list(outcome.news),
             }
             self._evidence.append([Entry("audit.scanned", scan.site, body)], connection)
-        return ScanResult(scan, tuple(opened))
+            if settle is not None and not settle(connection):
+                raise SlotTakenOver
+        return ScanResult(scan, (*outcome.opened, *outcome.reopened), tuple(outcome.reopened))
+
+    def _tell(self, scan: Scan, outcome: Outcome, before: str | None, connection: Connection) -> None:
+        """Alerts and messages: of a breach where findings are new, of attention where the scan before did not say so."""
+        notice = Notice.BREACH if outcome.breach else Notice.ATTENTION
+        if outcome.news:
+            alert = {"audit": scan.audit, "scan": scan.id, "findings": list(outcome.news)}
+            self._store.raise_alert(scan.site, notice, alert, at_ms=scan.at_ms, connection=connection)
+        if outcome.news or (scan.verdict == Verdict.ATTENTION and before != Verdict.ATTENTION):
+            found = [f for f in map(partial(find, connection, scan.site), outcome.news) if f is not None]
+            notify(connection, scan.site, notice, about_scan(scan, found), now_ms=scan.at_ms)
 
 
 def exit_code(results: Sequence[ScanResult]) -> int:

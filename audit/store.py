@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 
-from audit.tables import CLOSED, alerts, findings, scans
+from audit.findings import Event, Finding
+from audit.findings_store import finding_of, newest_events
+from audit.officer_tables import skipped_slots
+from audit.slots import Missed
+from audit.tables import alerts, findings, scans
 from tacit.core.clock import iso
 from tacit.core.db import reading
 from tacit.core.evidence import canonical
 from tacit.core.ids import new_id
-
-OPEN = "open"
-DUE_AFTER_MS = 14 * 86_400_000
-"""A finding is due two weeks after it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +36,6 @@ class Scan:
         """The public form."""
         head = {"id": self.id, "site": self.site, "audit": self.audit, "slot": self.slot, "at": iso(self.at_ms), "verdict": self.verdict}
         return head | {k: v for k, v in self.result.items() if k not in head}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A breach that somebody has to look into."""
-
-    id: str
-    site: str
-    audit: str
-    scan_id: str
-    subject: str
-    verdict: str
-    state: str
-    opened_ms: int
-    due_ms: int
-    detail: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """The public form."""
-        return {
-            "id": self.id,
-            "site": self.site,
-            "audit": self.audit,
-            "scan": self.scan_id,
-            "subject": self.subject,
-            "verdict": self.verdict,
-            "state": self.state,
-            "opened_at": iso(self.opened_ms),
-            "due_at": iso(self.due_ms),
-            "detail": self.detail,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +70,38 @@ class AuditStore:
             row = connection.execute(query).first()
         return _scan(row) if row else None
 
+    def slots_since(self, site: str, audit: str, from_slot: int) -> set[int]:
+        """The slots from one on that are scanned."""
+        query = select(scans.c.slot).where(scans.c.site == site, scans.c.audit == audit, scans.c.slot >= from_slot)
+        with reading(self.engine) as connection:
+            return set(connection.scalars(query))
+
+    def last_slot(self, site: str, audit: str, *, before: int) -> int | None:
+        """The newest scanned slot before another."""
+        query = select(func.max(scans.c.slot)).where(scans.c.site == site, scans.c.audit == audit, scans.c.slot < before)
+        with reading(self.engine) as connection:
+            found: int | None = connection.scalar(query)
+        return found
+
+    def last_skipped(self, site: str, audit: str) -> int | None:
+        """The newest slot that was given up."""
+        query = select(func.max(skipped_slots.c.last_slot)).where(skipped_slots.c.site == site, skipped_slots.c.audit == audit)
+        with reading(self.engine) as connection:
+            found: int | None = connection.scalar(query)
+        return found
+
+    def skip(self, site: str, audit: str, missed: Missed, *, at_ms: int, connection: Connection) -> None:
+        """Put on record that slots are given up. Raises `IntegrityError` where somebody has done so already."""
+        values = {"first_slot": missed.first, "last_slot": missed.last, "slots": missed.number}
+        connection.execute(insert(skipped_slots).values(site=site, audit=audit, at_ms=at_ms, **values))
+
+    def skipped(self, site: str, audit: str) -> list[Missed]:
+        """The runs of slots that were given up, oldest first."""
+        query = select(skipped_slots).where(skipped_slots.c.site == site, skipped_slots.c.audit == audit)
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(skipped_slots.c.first_slot)).all()
+        return [Missed(row.first_slot, row.last_slot, row.slots) for row in rows]
+
     def scan(self, site: str, scan: str) -> Scan | None:
         """One scan by its id."""
         with reading(self.engine) as connection:
@@ -111,6 +112,12 @@ class AuditStore:
         """The newest scan of an audit."""
         found, _ = self.scans(site, audit=audit, limit=1)
         return found[0] if found else None
+
+    def newest_verdict(self, site: str, audit: str, connection: Connection) -> str | None:
+        """The verdict of the newest scan of an audit so far."""
+        query = select(scans.c.verdict).where(scans.c.site == site, scans.c.audit == audit).order_by(scans.c.id.desc()).limit(1)
+        found: str | None = connection.scalar(query)
+        return found
 
     def scans(
         self,
@@ -138,33 +145,17 @@ class AuditStore:
         conditions += [findings.c.audit == audit] if audit is not None else []
         conditions += [findings.c.state == state] if state is not None else []
         rows, after = self._page(findings, conditions, limit, cursor)
-        return [_finding(row) for row in rows], after
+        return [finding_of(row) for row in rows], after
+
+    def finding_events(self, site: str, *, limit: int) -> Sequence[tuple[Event, str]]:
+        """The newest rows of findings' history with the subject of each finding, newest first."""
+        with reading(self.engine) as connection:
+            return newest_events(connection, site, limit)
 
     def alerts(self, site: str, *, limit: int = 100, cursor: str = "") -> tuple[list[Alert], str | None]:
         """Alerts, newest first, and the cursor of the next page."""
         rows, after = self._page(alerts, [alerts.c.site == site], limit, cursor)
         return [Alert(r.id, r.site, r.at_ms, r.kind, json.loads(r.detail)) for r in rows], after
-
-    def open_finding(self, scan: Scan, subject: str, detail: dict[str, Any], connection: Connection) -> Finding | None:
-        """Open a finding for a breach; None where one about the same subject is open, which is brought up to date instead."""
-        same = (findings.c.site == scan.site, findings.c.audit == scan.audit, findings.c.subject == subject, findings.c.state != CLOSED)
-        refreshed = {"scan_id": scan.id, "detail": canonical(detail).decode()}
-        if connection.execute(update(findings).where(*same).values(refreshed)).rowcount:
-            return None
-        found = Finding(
-            id=new_id("finding", now_ms=scan.at_ms),
-            site=scan.site,
-            audit=scan.audit,
-            scan_id=scan.id,
-            subject=subject,
-            verdict=scan.verdict,
-            state=OPEN,
-            opened_ms=scan.at_ms,
-            due_ms=scan.at_ms + DUE_AFTER_MS,
-            detail=detail,
-        )
-        connection.execute(insert(findings).values(_columns(found, "detail")))
-        return found
 
     def raise_alert(self, site: str, kind: str, detail: dict[str, Any], *, at_ms: int, connection: Connection) -> None:
         """Store an alert."""
@@ -181,15 +172,10 @@ class AuditStore:
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
 
-def _columns(value: Scan | Finding | Alert, json_column: str) -> dict[str, Any]:
+def _columns(value: Scan | Alert, json_column: str) -> dict[str, Any]:
     columns = {name: getattr(value, name) for name in value.__slots__}
     return columns | {json_column: canonical(columns[json_column]).decode()}
 
 
 def _scan(row: Any) -> Scan:
     return Scan(row.id, row.site, row.audit, row.slot, row.at_ms, row.verdict, json.loads(row.result))
-
-
-def _finding(row: Any) -> Finding:
-    columns = row._asdict()
-    return Finding(**(columns | {"detail": json.loads(columns["detail"])}))

@@ -45,6 +45,16 @@ findings = Table(
     Column("opened_ms", BigInteger, nullable=False),
     Column("due_ms", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("assignee", String(40)),
+    Column("reopened", Integer, nullable=False, server_default="0"),
+    Column("decided_ms", BigInteger),
+    Column("closed_ms", BigInteger),
+    Column("accepted_until_ms", BigInteger),
+    Column("overdue_ms", BigInteger),
+    Column("signatures", Text, nullable=False, server_default="[]"),
+    Column("correction", Text),
+    Column("containment", Text),
 )
 
 _open = findings.c.state != CLOSED

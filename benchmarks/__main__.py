@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, error, experiments, noise, serve, signals
+from benchmarks import close, decide, error, evidence, experiments, gate, noise, serve, signals, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -19,8 +19,12 @@ def main() -> None:
         "noise": noise.run,
         "error": error.run,
         "experiments": experiments.run,
+        "gate": gate.run,
         "serve": serve.run,
+        "decide": decide.run,
         "signals": signals.run,
+        "evidence": evidence.run,
+        "withdrawals": withdrawals.run,
         "peers": comparison.run,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -48,16 +48,16 @@ def run() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(config=Path(place) / "tacit.yaml", data=Path(place) / "data", custody=Path(place) / "custody")
         settings.config.write_text(DECLARATION)
-        key = _prepare(settings)
-        port = _free_port()
-        process = _serve(settings, port)
+        key = prepare(settings)
+        port = free_port()
+        process = serve(settings, port)
         try:
-            _wait(port)
-            events = _send(port, _event_requests(port, key), place, connections=16, repeat=False)
+            wait(port)
+            events = send(port, event_requests(port, key), place, connections=16, repeat=False)
             rate = events["good"] * BATCH / events["seconds"]
             yield Result("durable events/s, POST /v1/events, batches of 50, one core", f"{rate:,.0f}", ">= 40,000", rate >= 40_000)
             yield Result("  latency at saturation, 16 connections", f"p50 {events['p50_ms']:.1f}, p99 {events['p99_ms']:.1f} ms")
-            answers = _send(port, _question_requests(port, key), place, connections=32, repeat=True)
+            answers = send(port, _question_requests(port, key), place, connections=32, repeat=True)
             rate = answers["good"] / answers["seconds"]
             yield Result("decisions/s, POST /v1/adjust, one core", f"{rate:,.0f}", ">= 3,000", rate >= 3_000)
             yield Result("  latency at saturation, 32 connections", f"p50 {answers['p50_ms']:.1f}, p99 {answers['p99_ms']:.1f} ms")
@@ -70,7 +70,8 @@ def run() -> Iterator[Result]:
             process.wait(timeout=30)
 
 
-def _prepare(settings: Settings) -> str:
+def prepare(settings: Settings) -> str:
+    """First start, a key for the site and the first bundle."""
     installation.prepare(settings)
     declaration = configuration.load(settings.config)
     released = connect(settings.released_location)
@@ -80,20 +81,21 @@ def _prepare(settings: Settings) -> str:
     return key
 
 
-def _consent(port: int, key: str) -> None:
+def _consent(port: int, key: str, people: int) -> None:
     notice = {"id": "n", "version": "1", "locale": "en", "sha256": "0" * 64}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {key}"}, timeout=30) as client:
-        for person in range(PEOPLE):
+        for person in range(people):
             purposes = {"measurement": person % 10 != 0}
             body = {"subject": f"person-{person}", "purposes": purposes, "notice": notice, "method": "banner"}
             client.post("/v1/consents", json=body).raise_for_status()
 
 
-def _event_requests(port: int, key: str) -> list[bytes]:
-    _consent(port, key)
+def event_requests(port: int, key: str, *, people: int = PEOPLE, seconds: float = SECONDS) -> list[bytes]:
+    """Batches of events of people whose consent is recorded first, enough for this time. One in ten of them refuses."""
+    _consent(port, key, people)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     requests, number = [], 0
-    for _ in range(int(150_000 * SECONDS / BATCH)):
+    for _ in range(int(150_000 * seconds / BATCH)):
         events = []
         for _ in range(BATCH):
             number += 1
@@ -102,7 +104,7 @@ def _event_requests(port: int, key: str) -> list[bytes]:
                 "title": "A headline nobody measures",
                 "depth": 40,
             }
-            subject = f"person-{number * 7919 % PEOPLE}"
+            subject = f"person-{number * 7919 % people}"
             events.append({"id": f"message-{number:09d}", "type": "page", "subject": subject, "at": now, "properties": properties})
         requests.append(_request("/v1/events", key, {"events": events}))
     return requests
@@ -120,35 +122,55 @@ def _request(path: str, key: str, body: dict[str, Any]) -> bytes:
     return "\r\n".join(head).encode() + content
 
 
-def _send(port: int, requests: list[bytes], place: str, *, connections: int, repeat: bool) -> dict[str, Any]:
+def send(
+    port: int, requests: list[bytes], place: str, *, connections: int, repeat: bool, seconds: float = SECONDS, pinned: bool = True
+) -> dict[str, Any]:
+    """What `benchmarks.load` measured, in a process of its own."""
     path = Path(place) / "requests"
-    options = {"port": port, "connections": connections, "seconds": SECONDS, "repeat": repeat}
+    options = {"port": port, "connections": connections, "seconds": seconds, "repeat": repeat}
     path.write_bytes(json.dumps(options).encode() + b"\n" + b"".join(len(r).to_bytes(4, "big") + r for r in requests))
-    done = subprocess.run([*_pinned(1), sys.executable, "-m", "benchmarks.load", str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*(_pinned(1) if pinned else []), sys.executable, "-m", "benchmarks.load", str(path)], capture_output=True, text=True, check=True
+    )
     return dict(json.loads(done.stdout))
 
 
-def _serve(settings: Settings, port: int) -> subprocess.Popen[bytes]:
+def serve(settings: Settings, port: int, *options: str, pinned: bool = True) -> subprocess.Popen[bytes]:
+    """The API, without a sanitiser."""
     environment = os.environ | {
         "TACIT_CONFIG": str(settings.config),
         "TACIT_DATA": str(settings.data),
         "TACIT_CUSTODY": str(settings.custody_directory),
+        "TACIT_INTAKE_URL": settings.intake_url,
+        "TACIT_RELEASED_URL": settings.released_url,
     }
-    command = [*_pinned(0), sys.executable, "-m", "uvicorn", "tacit.app:build", "--factory", "--port", str(port), "--no-access-log"]
-    return subprocess.Popen([*command, "--log-level", "warning"], env=environment)
+    command = [
+        *(_pinned(0) if pinned else []),
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "tacit.app:build",
+        "--factory",
+        "--port",
+        str(port),
+        "--no-access-log",
+    ]
+    return subprocess.Popen([*command, "--log-level", "warning", *options], env=environment)
 
 
 def _pinned(core: int) -> list[str]:
     return ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > 1 else []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait(port: int) -> None:
+def wait(port: int) -> None:
+    """Until the service is ready."""
     for _ in range(600):
         try:
             if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:

@@ -11,12 +11,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from consent.models import STRICTEST, ConsentRequest
+from consent.models import STRICTEST
 from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, ReceiptBody, WithdrawBody
 from consent.service import ConsentService
 from consent.signals.gpc import HEADER, opted_out
 from tacit.core.access import CONSENT_KEEPERS, Caller, Role
-from tacit.core.clock import from_iso
 from tacit.core.declaration import Declaration
 from tacit.core.errors import InvalidRequest, RequestTooLarge
 
@@ -34,7 +33,9 @@ class Authorise(Protocol):
 
 
 class QuietRoute(APIRoute):
-    """Reads at most `BODY_LIMIT` bytes, refuses ambiguous JSON, and reduces FastAPI's errors, which quote the request, to pointers."""
+    """Reads at most `limit` bytes, refuses ambiguous JSON, and reduces FastAPI's errors, which quote the request, to pointers."""
+
+    limit = BODY_LIMIT
 
     known: frozenset[str] = KNOWN_NAMES
     """The only names that a pointer may repeat."""
@@ -46,9 +47,10 @@ class QuietRoute(APIRoute):
             body = bytearray()
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > BODY_LIMIT:
-                    raise RequestTooLarge(f"a consent request has at most {BODY_LIMIT} bytes", next_step="Send one person's choices.")
-            _check_json(bytes(body))
+                if len(body) > self.limit:
+                    raise RequestTooLarge(f"a request to this path has at most {self.limit} bytes", next_step="Send one person's choices.")
+            if request.method != "GET":
+                _check_json(bytes(body))
             request._body = bytes(body)  # where Starlette keeps a body it has read
             try:
                 return await handler(request)
@@ -75,27 +77,13 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
     idempotency = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
     def jurisdiction_of(request: Request, site: str, named: str | None) -> str:
-        declared = declaration.sites.get(site) if declaration else None
-        if named or declared is None:
-            return named or STRICTEST
-        header = request.headers.get(declared.jurisdiction_header, "").lower() if declared.jurisdiction_header else ""
-        return header if _WORD.fullmatch(header) else declared.jurisdiction
+        return place_of(request, declaration, site, named)
 
     @api.post("", summary="Record a person's choices", response_description="A signed receipt (flattened JWS)")
     def record(
         request: Request, body: ConsentBody, *, site: site_name, gpc: gpc_header, idempotency_key: idempotency = None
     ) -> dict[str, str]:
-        asked = ConsentRequest(
-            subject=body.subject,
-            purposes={str(purpose): granted for purpose, granted in body.purposes.items()},
-            notice=body.notice.value(),
-            method=body.method,
-            id_type=body.id_type,
-            jurisdiction=jurisdiction_of(request, site, body.jurisdiction),
-            signals=body.signals.value(header=gpc),
-            age_band=body.age_band,
-            client_at_ms=from_iso(body.at) if body.at is not None else None,
-        )
+        asked = body.value(jurisdiction=jurisdiction_of(request, site, body.jurisdiction), gpc=gpc)
         return service.record(site, asked, idempotency_key=idempotency_key)
 
     @api.post("/withdraw", summary="Withdraw purposes, or all", response_description="A signed receipt (flattened JWS)")
@@ -123,6 +111,15 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
         return service.receipt(site, body.id_type, body.subject, body.receipt_id)
 
     return api
+
+
+def place_of(request: Request, declaration: Declaration | None, site: str, named: str | None) -> str:
+    """Where a person is: as the request says, as the site's header says, or where the site says its visitors are."""
+    declared = declaration.sites.get(site) if declaration else None
+    if named or declared is None:
+        return named or STRICTEST
+    header = request.headers.get(declared.jurisdiction_header, "").lower() if declared.jurisdiction_header else ""
+    return header if _WORD.fullmatch(header) else declared.jurisdiction
 
 
 def _check_json(body: bytes) -> None:

@@ -1,12 +1,11 @@
 """Sends what is in the outbox. At least once and in no promised order: a receiver acts on each `webhook-id` once and goes by `data.at`.
 
 An attempt that is not answered with 2xx is repeated after a time that grows fourfold, until the message is three days old; then it is
-dead, and is kept for somebody to look at. Redirects are not followed and answers are not read.
+dead, and is kept for somebody to look at. `tacit.core.outgoing` says how one is sent.
 """
 
 from __future__ import annotations
 
-import secrets
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -15,20 +14,17 @@ import httpx
 from sqlalchemy import Engine, Row
 
 from consent import webhooks_store as store
-from consent.webhook_signing import headers
 from consent.webhooks import Webhooks
-from tacit.core import logs
+from tacit.core import logs, outgoing
 from tacit.core.clock import Clock
 from tacit.core.db import writing
+from tacit.core.outgoing import GIVE_UP_MS, wait_ms
 
-FIRST_WAIT_MS, LONGEST_WAIT_MS, GIVE_UP_MS = 5_000, 12 * 3_600_000, 3 * 86_400_000
-TIMEOUT_SECONDS = 10.0
 LEASE_MS = 15 * 60_000
 BATCH = 50
 POLL_SECONDS = 1.0
 GONE = 410
 
-_random = secrets.SystemRandom()
 logs.allow(["webhooks", "webhook.dead", "webhook.put_off", "webhooks.failed"])
 _log = logs.Log("webhooks")
 
@@ -40,11 +36,6 @@ class Sent:
     delivered: int = 0
     put_off: int = 0
     dead: int = 0
-
-
-def wait_ms(attempts: int) -> int:
-    """How long to wait after so many failed attempts: 5 s, 20 s, 80 s … 12 h, each longer or shorter by up to a fifth at random."""
-    return round(min(LONGEST_WAIT_MS, FIRST_WAIT_MS << 2 * min(attempts - 1, 12)) * _random.uniform(0.8, 1.2))
 
 
 class Deliveries:
@@ -61,8 +52,7 @@ class Deliveries:
             return Sent()
         failed: set[tuple[str, str]] = set()
         delivered = put_off = dead = 0
-        # no proxies or credentials from the environment: messages go to the address that was checked, and nowhere else
-        with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+        with outgoing.client() as client:
             for row in due:
                 place = (row.site, row.webhook)
                 if place in failed:
@@ -70,7 +60,7 @@ class Deliveries:
                     put_off += 1
                     continue
                 outcome = self._send(client, row)
-                if outcome.isdigit() and 200 <= int(outcome) < 300:
+                if outgoing.is_delivered(outcome):
                     self._settle(row, {"state": store.DELIVERED, "outcome": outcome, "settled_ms": self._clock.now_ms()}, tried=True)
                     delivered += 1
                     continue
@@ -94,16 +84,8 @@ class Deliveries:
 
     def _send(self, client: httpx.Client, row: Row[Any]) -> str:
         """The status of the answer, or why there is none."""
-        body = row.body.encode()
-        signed = headers(self._webhooks.secret_of(row), row.id, at_seconds=self._clock.now_ms() // 1000, body=body)
-        try:
-            sent = {**signed, "content-type": "application/json", "user-agent": "Tacit-Webhooks"}
-            with client.stream("POST", row.url, content=body, headers=sent) as answer:
-                return str(answer.status_code)
-        except httpx.TimeoutException:
-            return "timeout"
-        except httpx.HTTPError:
-            return "no_connection"
+        secret, at_seconds = self._webhooks.secret_of(row), self._clock.now_ms() // 1000
+        return outgoing.post(client, row.url, secret, row.id, row.body.encode(), at_seconds=at_seconds)
 
     def _after_failure(self, row: Row[Any], outcome: str) -> bool:
         """Whether the message is dead now: it is too old, or the receiver said that it is gone for good."""

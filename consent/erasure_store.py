@@ -50,9 +50,9 @@ def erase(connection: Connection, site: str, pseudonym: bytes, *, person_mac: by
 
 
 def bury(connection: Connection, site: str, pseudonym: bytes) -> None:
-    """Leave of every state that it refuses: withdrawn, without a record, a hold or a time."""
+    """Leave of every state that it refuses: withdrawn, without a record, a hold, a time, a cause or a place."""
     here = (consent_state.c.site == site, consent_state.c.pseudonym == pseudonym)
-    nothing = {"seq": 0, "expires_ms": None, "objected_ms": None, "restricted_ms": None}
+    nothing = {"seq": 0, **dict.fromkeys(("expires_ms", "objected_ms", "restricted_ms", "cause", "jurisdiction"))}
     connection.execute(update(consent_state).where(*here).values(state=State.WITHDRAWN.value, **nothing))
 
 

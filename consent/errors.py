@@ -80,3 +80,35 @@ class RequestSettled(Conflict):
     type = "rights-request-settled"
     title = "The request cannot be taken up again"
     default_next_step = "Ask for its state with POST /v1/rights/query; leave `request_id` out to make a new request."
+
+
+class NothingSaid(InvalidRequest):
+    """No choice, and signals that say nothing about any purpose. Nothing was recorded."""
+
+    type = "nothing-said"
+    title = "Nothing was said"
+    default_next_step = "Send `purposes`, or signals that grant or refuse something."
+
+
+class NoticeConflict(Conflict):
+    """The version and locale are registered with other content. Nothing was changed."""
+
+    type = "notice-conflict"
+    title = "This version of the notice is registered with other content"
+    default_next_step = "Register a changed text under a new version; a text that people have seen never changes."
+
+
+class NoticeTextMismatch(InvalidRequest):
+    """The hash is not that of the text, or both are missing."""
+
+    type = "notice-text-mismatch"
+    title = "Text and hash do not match"
+    default_next_step = "Send `text`, or `sha256` over its bytes in UTF-8, or both if they agree."
+
+
+class NoticeUnknown(NotFound):
+    """No such notice, version or locale is registered."""
+
+    type = "notice-unknown"
+    title = "Notice is not registered"
+    default_next_step = "Register the text first: PUT /v1/notices/{id}."

@@ -40,7 +40,7 @@ class Holds:
         for purpose, row in self._rows(connection, site, who, pseudonym, purposes, hold, jurisdiction=jurisdiction, now_ms=now_ms).items():
             seq = store.add(connection, row)
             known = purpose in before
-            rights_store.put_hold(connection, site, pseudonym, purpose, hold, seq=seq, now_ms=now_ms, known=known)
+            rights_store.put_hold(connection, row | {"seq": seq}, hold, now_ms=now_ms, known=known)
             if before.get(purpose) == State.GRANTED:
                 outbox.changed(connection, row, before=State.GRANTED, now_ms=now_ms)
         self._staged.withdraw(site, *who, purposes, connection)
@@ -60,19 +60,20 @@ class Holds:
         pseudonym = self._subjects.settle(site, subject_bytes(*who), connection)
         store.locked_states(connection, site, pseudonym, purposes)
         column = "objected_ms" if hold is State.OBJECTED else "restricted_ms"
-        held = [
-            r.purpose for r in store.standing(connection, site, [pseudonym]) if r._mapping[column] is not None and r.purpose in purposes
-        ]
+        stands = store.current(connection, site, [pseudonym])
+        held = [purpose for purpose in purposes if purpose in stands and stands[purpose]._mapping[column] is not None]
         rows = self._rows(connection, site, who, pseudonym, held, State.LIFTED, jurisdiction=jurisdiction, now_ms=now_ms)
         for purpose, row in rows.items():
             store.add(connection, row)
             rights_store.lift_hold(connection, site, pseudonym, purpose, hold)
-        again = [r for r in store.standing(connection, site, [pseudonym]) if r.purpose in held and r.effective == State.GRANTED]
-        for row_again in again:
-            told = rows[row_again.purpose] | {"state": State.GRANTED.value, "expires_ms": row_again.expires_ms}
+        stands = store.current(connection, site, [pseudonym])
+        again = [purpose for purpose in held if purpose in stands and stands[purpose].effective == State.GRANTED]
+        for purpose in again:
+            told = rows[purpose] | {"state": State.GRANTED.value, "expires_ms": stands[purpose].expires_ms}
             outbox.changed(connection, told, before=hold, now_ms=now_ms)
-        if again:
-            self._staged.readmit(site, *who, [row.purpose for row in again], connection)
+        # Whoever has said nothing else is a stranger again: where the rules presume something of strangers, it holds from here on.
+        if let_in := [purpose for purpose in held if purpose in again or purpose not in stands]:
+            self._staged.readmit(site, *who, let_in, connection)
         return held
 
     def _rows(

@@ -12,6 +12,9 @@ from tacit.core.clock import iso
 STRICTEST = "eu"
 """The jurisdiction that is assumed when nobody names one: the strictest rules we know."""
 
+Standing = tuple[str, int | None]
+"""What the gate reads of one person and purpose: a state, or the cause of a refusal, and when it expires, in milliseconds."""
+
 
 class State(StrEnum):
     """What a person last said about one purpose."""
@@ -19,6 +22,8 @@ class State(StrEnum):
     GRANTED = "granted"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    STALE = "stale"
+    """Granted under a notice that has changed materially since."""
     OBJECTED = "objected"
     RESTRICTED = "restricted"
     LIFTED = "lifted"
@@ -36,9 +41,17 @@ class Cause(StrEnum):
     """Why a record has its state."""
 
     CHOICE = "choice"
-    GPC = "gpc"
     WITHDRAWAL = "withdrawal"
+    MINOR = "minor"
+    GPC = "gpc"
+    TCF = "tcf"
+    GPP = "gpp"
+    SIGNAL_INVALID = "signal_invalid"
+    """A TCF string that may not be relied on any more, by itself or within a GPP string."""
+    SIGNAL_UNREADABLE = "signal_unreadable"
+    NOTICE_OUTDATED = "notice_outdated"
     RIGHTS = "rights"
+    """The person's objection, restriction or erasure, or the lifting of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,10 @@ class Signals:
     gpp: str | None = None
     gpc: bool = False
 
+    def any(self) -> bool:
+        """Whether there is a signal at all."""
+        return self.gpc or self.tcf is not None or self.gpp is not None
+
     def to_json(self) -> dict[str, Any]:
         """As they are stored and signed."""
         return {"tcf": self.tcf, "gpp": self.gpp, "gpc": self.gpc}
@@ -70,7 +87,10 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """One person's answer to one notice: for each purpose asked, yes or no."""
+    """One person's answer to one notice: for each purpose asked, yes or no. Without any, what the signals say is recorded.
+
+    `parental`: the caller has a parent's authorisation for a child who is too young to decide.
+    """
 
     subject: str = field(repr=False)
     purposes: Mapping[str, bool]
@@ -80,17 +100,19 @@ class ConsentRequest:
     jurisdiction: str = STRICTEST
     signals: Signals = Signals()
     age_band: str | None = None
+    parental: bool = False
     client_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The new state of one purpose."""
+    """The new state of one purpose. `details` are codes of what was wrong with a signal."""
 
     purpose: str
     state: State
     cause: Cause
     expires_ms: int | None
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +124,13 @@ class Circumstances:
     notice: Notice | None = None
     signals: Signals = Signals()
     age_band: str | None = None
+    parental: bool = False
     client_at_ms: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As they are signed."""
-        return {
+        parental = {"parental": True} if self.parental else {}
+        return parental | {
             "client_at": iso(self.client_at_ms) if self.client_at_ms is not None else None,
             "method": self.method,
             "jurisdiction": self.jurisdiction,

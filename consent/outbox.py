@@ -31,7 +31,9 @@ class Event(StrEnum):
 
 def changed(connection: Connection, row: Mapping[str, Any], *, before: str | None, now_ms: int) -> None:
     """Tell of a new record. A refusal after a grant ends it and is told as `consent.withdrawn`; any other refusal is nothing new."""
-    if row["state"] == State.GRANTED:
+    if row["state"] == State.STALE:
+        _announce(connection, Event.STALE, row, now_ms=now_ms)
+    elif row["state"] == State.GRANTED:
         _announce(connection, Event.GRANTED, row, now_ms=now_ms)
     elif row["state"] == State.WITHDRAWN or before == State.GRANTED:
         _announce(connection, Event.WITHDRAWN, row, now_ms=now_ms)

@@ -58,6 +58,21 @@ class StagedCounts(Protocol):
         ...
 
 
+class InclusionProofs(Protocol):
+    """Proves from the evidence log that an entry stands in it."""
+
+    def inclusion(self, index: int) -> dict[str, Any] | None:
+        """The entry's index, the log's size and root, the path between them and the signed checkpoint, as JSON has them."""
+        ...
+
+
+class NothingProven:
+    """For an installation without an evidence log."""
+
+    def inclusion(self, index: int) -> None:
+        """There is no log to prove it from."""
+
+
 class NothingCounted:
     """For an installation without staging."""
 

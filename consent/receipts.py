@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from consent.errors import ReceiptInvalid
 from consent.models import Circumstances
-from consent.purposes import RULE_VERSION
+from consent.purposes import RULE_SHA256, RULE_VERSION
 from consent.signals import DECODER
 from tacit.core import jws
 from tacit.core.clock import iso
@@ -68,10 +68,14 @@ def payload(
     how: Circumstances,
     *,
     who: bytes,
+    notice: Mapping[str, Any] | None,
     controller: Mapping[str, str] | None,
     now_ms: int,
 ) -> dict[str, Any]:
-    """What a receipt says: who (for this receipt alone), when, what, on which notice and rules, how, and how to take it back."""
+    """What a receipt says: who (for this receipt alone), when, what, on which notice and rules, how, and how to take it back.
+
+    `notice` is the notice of `how` with whether its very text is registered.
+    """
     circumstances = how.to_json()
     circumstances["signals"] = {**circumstances["signals"], "decoder": DECODER}
     return {
@@ -85,8 +89,10 @@ def payload(
         "decisions": list(decisions),
         "language": how.notice.locale if how.notice else None,
         "rule_version": RULE_VERSION,
+        "rule_sha256": RULE_SHA256,
         "recipients": [],
         "withdraw": WITHDRAW,
         "evidence": {"log": "/v1/evidence/checkpoint", "by": "the commitment of each decision"},
         **circumstances,
+        "notice": dict(notice) if notice else None,
     }

@@ -39,7 +39,7 @@ def row(receipt_id: str, site: str, *, pseudonym: bytes, who: bytes, change: Cha
         "method": how.method,
         "notice": canonical(how.notice.to_json()).decode() if how.notice else None,
         "jurisdiction": how.jurisdiction,
-        "signals": canonical(how.signals.to_json()).decode(),
+        "signals": canonical(how.signals.to_json() | ({"parental": True} if how.parental else {})).decode(),
         "rule_version": RULE_VERSION,
         "age_band": how.age_band,
         "at_ms": now_ms,
@@ -73,7 +73,7 @@ def decision(change: Change, committed: str, *, held: str | None = None) -> dict
         "reason": change.cause.value,
         "expires_at": iso(change.expires_ms) if change.expires_ms is not None else None,
         "commitment": committed,
-    }
+    } | ({"details": list(change.details)} if change.details else {})
 
 
 def shown(stored: Row[Any]) -> dict[str, Any]:
@@ -94,3 +94,9 @@ def shown(stored: Row[Any]) -> dict[str, Any]:
         "expires_at": iso(stored.expires_ms) if stored.expires_ms is not None else None,
         "evidence": {"index": stored.evidence_index} if stored.evidence_index is not None else None,
     }
+
+
+def shown_served(stored: Row[Any]) -> dict[str, Any]:
+    """A notice that was shown to the person, with when first and when last."""
+    notice = {"id": stored.notice, "version": stored.version, "locale": stored.locale, "sha256": stored.sha256}
+    return {"notice": notice, "first_at": iso(stored.first_ms), "last_at": iso(stored.last_ms)}

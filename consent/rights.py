@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent import repeats, rights_store, store
 from consent.errors import CursorInvalid, RequestSettled, RequestUnknown
+from consent.ports import InclusionProofs, NothingProven
 from consent.rights_answers import answer, proof_of, row_of
 from consent.rights_models import LOG_NOT_EMPTIED, UNVERIFIED, VERIFICATION_NEEDED, Kind, Level, Refusal, RightsRequest, Status
 from consent.rights_work import RightsWork
@@ -39,9 +40,18 @@ _READING = frozenset({Kind.ACCESS, Kind.EXPORT})
 class Rights:
     """Rights requests of all sites of one intake vault."""
 
-    def __init__(self, engine: Engine, subjects: Subjects, work: RightsWork, declaration: Declaration, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        subjects: Subjects,
+        work: RightsWork,
+        declaration: Declaration,
+        clock: Clock,
+        *,
+        log: InclusionProofs | None = None,
+    ) -> None:
         self._engine, self._subjects, self._work = engine, subjects, work
-        self._declaration, self._clock = declaration, clock
+        self._declaration, self._clock, self._log = declaration, clock, log or NothingProven()
 
     def ask(self, site: str, request: RightsRequest, *, idempotency_key: str | None = None) -> dict[str, Any]:
         """Take a request, or take an open one up again, and do what it asks for as far as the caller's attestation allows.
@@ -77,7 +87,7 @@ class Rights:
             row = rights_store.find(connection, site, request_id)
         if row is None:
             raise RequestUnknown
-        return answer(row, self._work.signer, now_ms=self._clock.now_ms())
+        return answer(row, self._work.signer, self._log, now_ms=self._clock.now_ms())
 
     def requests(self, site: str, *, status: Status | None = None, limit: int = PAGE, cursor: str | None = None) -> dict[str, Any]:
         """`{"requests", "next", "overdue"}`, in the order they came, without anything of a person. Raises `CursorInvalid`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from consent.ports import InclusionProofs
 from consent.receipts import Receipts
 from consent.rights_models import ARTICLE, OPENDSR_TYPE, Kind, Status
 from tacit.core.clock import iso
@@ -31,13 +32,16 @@ def row_of(row: Row[Any], *, now_ms: int) -> dict[str, Any]:
         "completed_time": iso(row.finished_ms) if row.finished_ms is not None else None,
         "overdue": not finished and row.due_ms < now_ms,
         "verification": {"level": row.level, "method": row.method},
-        "evidence": {"index": row.evidence_index, "inclusion": None} if row.evidence_index is not None else None,
+        "evidence": {"index": row.evidence_index} if row.evidence_index is not None else None,
     }
 
 
-def answer(row: Row[Any], signer: Receipts, *, now_ms: int) -> dict[str, Any]:
-    """A request with its proof, which is null until it is finished."""
-    return {**row_of(row, now_ms=now_ms), "proof": signer.prove(proof_of(row)) if row.finished_ms is not None else None}
+def answer(row: Row[Any], signer: Receipts, log: InclusionProofs, *, now_ms: int) -> dict[str, Any]:
+    """A request with its proof, which is null until it is finished, and the log's that the proof's hash stands there."""
+    shown = row_of(row, now_ms=now_ms)
+    if row.evidence_index is not None:
+        shown["evidence"] = {"index": row.evidence_index, "inclusion": log.inclusion(row.evidence_index)}
+    return {**shown, "proof": signer.prove(proof_of(row)) if row.finished_ms is not None else None}
 
 
 def proof_of(row: Row[Any]) -> dict[str, Any]:

@@ -64,14 +64,14 @@ def set_evidence(connection: Connection, request_id: str, index: int) -> None:
     connection.execute(update(rights_requests).where(*here).values(evidence_index=index))
 
 
-def put_hold(connection: Connection, site: str, pseudonym: bytes, purpose: str, hold: State, *, seq: int, now_ms: int, known: bool) -> None:
-    """Let an objection or a restriction stand over a purpose. One that stands already keeps its time."""
+def put_hold(connection: Connection, row: Mapping[str, Any], hold: State, *, now_ms: int, known: bool) -> None:
+    """Let an objection or a restriction stand over the purpose of its record. One that stands already keeps its time."""
     column = _column(hold)
     if not known:
-        key = {"site": site, "pseudonym": pseudonym, "purpose": purpose}
-        connection.execute(insert(consent_state).values(**key, state=NOT_ASKED, seq=seq, **{column: now_ms}))
+        new = {name: row[name] for name in ("site", "pseudonym", "purpose", "seq", "jurisdiction")}
+        connection.execute(insert(consent_state).values(**new, state=NOT_ASKED, **{column: now_ms}))
         return
-    here = (*_person(site, pseudonym), consent_state.c.purpose == purpose, consent_state.c[column].is_(None))
+    here = (*_person(row["site"], row["pseudonym"]), consent_state.c.purpose == row["purpose"], consent_state.c[column].is_(None))
     connection.execute(update(consent_state).where(*here).values({column: now_ms}))
 
 

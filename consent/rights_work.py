@@ -16,7 +16,7 @@ from consent.ports import StagedCounts, StagedData
 from consent.receipts import Receipts
 from consent.rights_models import LOG_NOT_EMPTIED, ROWS_STAGED, Kind, RightsRequest, Status
 from consent.service import PAGE, ConsentService
-from consent.store import standing
+from consent.store import current
 from consent.subjects import Subjects
 from tacit.core.clock import Clock, iso
 from tacit.core.db import empty_wal, reading, writing
@@ -95,7 +95,7 @@ class RightsWork:
             served = [row for rows in self._subjects.others for row in rows.of(connection, site, pseudonyms)]
             holds = [
                 {"purpose": row.purpose, "kind": kind, "since": iso(since)}
-                for row in standing(connection, site, pseudonyms)
+                for row in current(connection, site, pseudonyms).values()
                 for kind, since in (("objection", row.objected_ms), ("restriction", row.restricted_ms))
                 if since is not None
             ]

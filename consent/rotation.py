@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from consent import subjects_store as store
 from consent.errors import DestroyTooEarly
-from consent.purposes import TERMS
+from consent.jurisdictions import JURISDICTIONS
 from consent.subjects import Subjects
 from tacit.core.clock import Clock, iso
 from tacit.core.db import empty_wal, reading, writing
@@ -20,7 +20,7 @@ from tacit.core.evidence import Entry
 DAY_MS = 86_400_000
 DESTROY_AFTER_DAYS = 400
 """A year and a month: a yearly visitor is still found."""
-EARLIEST_DAYS = max(terms.expiry_days for terms in TERMS.values())
+EARLIEST_DAYS = max(days for place in JURISDICTIONS.values() for days in place.expiry_days.values())
 """No grant outlives this, so no grant in force is lost with a key."""
 
 

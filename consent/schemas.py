@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from consent.models import Notice, Signals
+from consent.models import ConsentRequest, Notice, Signals
 from consent.service import PAGE
 from tacit.core.clock import from_iso
 
@@ -28,11 +29,19 @@ def _moment(text: str) -> str:
     return text
 
 
+def _whole(number: object) -> object:
+    """JSON has one kind of number: 63.0 is 63."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 PurposeName = Literal["measurement", "personalisation", "fairness_audit"]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
+Label = Annotated[str, Field(pattern=LABEL)]
 Subject = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_blank)]
 Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 SignalText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,8192}$")]
 
 
@@ -47,8 +56,8 @@ class NoticeBody(Strict):
 
     id: Label
     version: Label
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+    locale: Locale
+    sha256: Sha256
 
     def value(self) -> Notice:
         """As the domain has it."""
@@ -75,15 +84,37 @@ class OfPerson(Strict):
 
 
 class ConsentBody(OfPerson):
-    """`POST /v1/consents`."""
+    """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
 
     jurisdiction: Word | None = None
-    purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)]
+    purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)] | None = None
     notice: NoticeBody
     method: Word
     signals: SignalsBody = SignalsBody()
     age_band: Label | None = None
+    parental: bool = False
     at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _something_is_said(self) -> ConsentBody:
+        if self.purposes is None and not self.signals.value(header=False).any():
+            raise PydanticCustomError("nothing_said", "purposes, or signals with a tcf or gpp string or gpc true, are needed")
+        return self
+
+    def value(self, *, jurisdiction: str, gpc: bool) -> ConsentRequest:
+        """As the domain has it; `gpc` says whether `Sec-GPC: 1` was sent."""
+        return ConsentRequest(
+            subject=self.subject,
+            purposes={str(purpose): granted for purpose, granted in (self.purposes or {}).items()},
+            notice=self.notice.value(),
+            method=self.method,
+            id_type=self.id_type,
+            jurisdiction=jurisdiction,
+            signals=self.signals.value(header=gpc),
+            age_band=self.age_band,
+            parental=self.parental,
+            client_at_ms=from_iso(self.at) if self.at is not None else None,
+        )
 
 
 class _OfPurposes(OfPerson):
@@ -94,6 +125,12 @@ class QueryBody(_OfPurposes):
     """`POST /v1/consents/query`; all purposes when none is named."""
 
 
+class ExplainBody(_OfPurposes):
+    """`POST /v1/consents/explain`; all purposes when none is named. Signals as they would come with the next request."""
+
+    signals: SignalsBody = SignalsBody()
+
+
 class WithdrawBody(_OfPurposes):
     """`POST /v1/consents/withdraw`; all purposes when none is named."""
 
@@ -101,11 +138,28 @@ class WithdrawBody(_OfPurposes):
     jurisdiction: Word | None = None
 
 
+class NoticeTextBody(Strict):
+    """`PUT /v1/notices/{id}`: one locale of one version. `text` or `sha256` of its bytes in UTF-8, or both."""
+
+    version: Label
+    locale: Locale
+    sha256: Sha256 | None = None
+    text: Annotated[str, Field(min_length=1, max_length=200_000)] | None = None
+    material: bool = False
+
+
+class ServedBody(OfPerson):
+    """`POST /v1/notices/{id}/served`."""
+
+    version: Label
+    locale: Locale
+
+
 class HistoryBody(_OfPurposes):
     """`POST /v1/consents/history`; pass on `next` as `cursor`."""
 
-    limit: Annotated[int, Field(ge=1, le=PAGE)] = PAGE
-    cursor: Annotated[str, Field(max_length=16)] | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE), BeforeValidator(_whole)] = PAGE
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
 class ReceiptBody(OfPerson):
@@ -115,6 +169,11 @@ class ReceiptBody(OfPerson):
 
 
 KNOWN_NAMES = frozenset(
-    name for body in (ConsentBody, QueryBody, WithdrawBody, HistoryBody, ReceiptBody, NoticeBody, SignalsBody) for name in body.model_fields
+    name
+    for body in (
+        *(ConsentBody, QueryBody, ExplainBody, WithdrawBody, HistoryBody, ReceiptBody),
+        *(NoticeBody, SignalsBody, NoticeTextBody, ServedBody),
+    )
+    for name in body.model_fields
 ) | {"measurement", "personalisation", "fairness_audit"}
 """The only names that an error's pointer may repeat."""

@@ -12,18 +12,21 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
-from consent import erasure_store, outbox, receipts, records, repeats, store
-from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, ReceiptUnknown, UnknownPurpose
+from consent import erasure_store, notices_store, outbox, receipts, records, repeats, standings, store
+from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, NothingSaid, ReceiptUnknown, UnknownPurpose
 from consent.gate import decide
-from consent.models import HOLDS, NOT_ASKED, STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
-from consent.ports import ChoiceCounter, StagedData
-from consent.purposes import RULE_VERSION, TERMS
+from consent.hearing import hear
+from consent.models import HOLDS, STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
+from consent.ports import ChoiceCounter, InclusionProofs, NothingProven, StagedData
+from consent.purposes import RULE_SHA256, RULE_VERSION
 from consent.receipts import Receipt, Receipts
+from consent.rules import Rules, SiteRules
 from consent.subjects import Subjects
-from tacit.core.clock import Clock, iso
+from consent.weighing import judged
+from tacit.core.clock import Clock
 from tacit.core.db import reading, writing
 from tacit.core.declaration import PURPOSES
 from tacit.core.errors import StorageUnavailable
@@ -53,19 +56,22 @@ class ConsentService:
         signer: Receipts,
         clock: Clock,
         *,
+        rules: Rules | None = None,
         controllers: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        log: InclusionProofs | None = None,
     ) -> None:
         self._engine, self._subjects, self._staged = engine, subjects, staged
         self._choices, self._signer, self._clock, self._controllers = choices, signer, clock, controllers
+        self._rules, self._log = rules or Rules(), log or NothingProven()
 
     def record(self, site: str, request: ConsentRequest, *, idempotency_key: str | None = None) -> Receipt:
-        """Record a person's answer. A grant under Global Privacy Control becomes a refusal.
+        """Record a person's answer, or what the signals say where no purpose was asked. Signals and age turn grants into refusals.
 
-        Raises `UnknownPurpose`, `IdempotencyConflict`, `StorageUnavailable`; nothing is recorded then.
+        Raises `UnknownPurpose`, `NothingSaid`, `IdempotencyConflict`, `StorageUnavailable`; nothing is recorded then.
         """
         now_ms = self._clock.now_ms()
-        changes = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=now_ms) for p in _known(list(request.purposes))]
-        how = _circumstances(request)
+        changes = changes_of(request, self._rules.of(site), now_ms=now_ms)
+        how = circumstances(request)
         asked: dict[str, Any] = {"do": "record", "purposes": dict(request.purposes)}
         return self._write(site, request.id_type, request.subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
 
@@ -78,11 +84,11 @@ class ConsentService:
         """
         now_ms = self._clock.now_ms()
         given_ms = min(given_ms, now_ms)
-        answers = [_answer(p, request.purposes[p], gpc=request.signals.gpc, now_ms=given_ms) for p in _known(list(request.purposes))]
+        answers = changes_of(request, self._rules.of(site), now_ms=given_ms)
         changes = [change for change in answers if change.expires_ms is None or change.expires_ms > now_ms]
         if not changes:
             raise GrantLapsed
-        how = _circumstances(request)
+        how = circumstances(request)
         asked: dict[str, Any] = {"do": "bring_in", "purposes": dict(request.purposes)}
         who = (request.id_type, request.subject)
         return self._write(site, *who, changes, how, asked=asked, key=None, now_ms=now_ms, only_first=True)
@@ -110,25 +116,26 @@ class ConsentService:
         return self._write(site, id_type, subject, changes, how, asked=asked, key=idempotency_key, now_ms=now_ms)
 
     def query(self, site: str, id_type: str, subject: str, purposes: Sequence[str] | None = None, *, gpc: bool = False) -> dict[str, Any]:
-        """What rules now: by purpose the state (null without a record), the gate's outcome and reason, and the expiry."""
+        """What rules now: by purpose the state (null without a record), the gate's outcome and reason, the expiry, and the moment before
+        which the person should not be asked again (null when they may be).
+        """
         named = _known(PURPOSES if purposes is None else purposes)
-        person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
-        pseudonyms, rows = self._read(site, person, store.standing)
-        if any(row.pseudonym != pseudonyms[0] for row in rows):
+        person, now_ms, rules = subject_bytes(id_type, subject), self._clock.now_ms(), self._rules.of(site)
+        pseudonyms, rows = self._read(site, person, store.current)
+        if any(row.pseudonym != pseudonyms[0] for row in rows.values()):
             with suppress(StorageUnavailable):  # what was asked is answered; the next contact moves the rows
                 self._subjects.bring_forward(site, [person])
-        standing = {row.purpose: row for row in rows}
+        standing = standings.of(rows, rules, now_ms=now_ms)
         answer: dict[str, Any] = {}
         for purpose in named:
-            row = standing.get(purpose)
-            decision = decide((row.effective, row.expires_ms) if row else None, gpc=gpc, now_ms=now_ms)
+            row, decision = rows.get(purpose), decide(standing.get(purpose), gpc=gpc, now_ms=now_ms)
             answer[purpose] = {
-                "state": row.state if row and row.state != NOT_ASKED else None,
+                "state": standings.said(row),
                 "outcome": decision.outcome.value,
                 "reason": str(decision.reason),
-                "expires_at": iso(row.expires_ms) if row and row.expires_ms is not None else None,
+                **standings.times(row, rules, now_ms=now_ms),
             }
-        return {"purposes": answer, "rule_version": RULE_VERSION}
+        return {"purposes": answer, "rule_version": RULE_VERSION, "rule_sha256": RULE_SHA256}
 
     def history(
         self,
@@ -142,19 +149,27 @@ class ConsentService:
     ) -> dict[str, Any]:
         """`{"records": [...], "next": cursor or null}`, oldest first. Raises `CursorInvalid`.
 
-        A cursor counts this person's own records: a record's number in the table would tell how many there are of everybody.
+        Before the first page's `next` stands `served`, the notices that the person was shown, if there are any. A cursor counts this
+        person's own records: a record's number in the table would tell how many there are of everybody.
         """
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
             raise CursorInvalid
         named, start, size = _known(PURPOSES if purposes is None else purposes), int(cursor or 0), max(1, min(limit, PAGE))
-        page = partial(store.history, purposes=named, start=start, limit=size + 1)
-        _, rows = self._read(site, subject_bytes(id_type, subject), page)
-        return {"records": [records.shown(row) for row in rows[:size]], "next": str(start + size) if len(rows) > size else None}
+
+        def look(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            rows = store.history(connection, site, pseudonyms, purposes=named, start=start, limit=size + 1)
+            return rows, notices_store.served(connection, site, pseudonyms) if not start else ()
+
+        _, (rows, served) = self._read(site, subject_bytes(id_type, subject), look)
+        answer: dict[str, Any] = {"records": [records.shown(row) for row in rows[:size]]}
+        if served:
+            answer["served"] = [records.shown_served(row) for row in served]
+        return answer | {"next": str(start + size) if len(rows) > size else None}
 
     def receipt(self, site: str, id_type: str, subject: str, receipt_id: str) -> dict[str, Any]:
         """A person's receipt again, word for word, with where its commitments stand in the evidence log. Raises `ReceiptUnknown`.
 
-        `index` is null until the log has the commitment; `inclusion` is where the proof of that will be.
+        `index` and `inclusion`, the log's proof that it stands there, are null until the log has the commitment.
         """
         look = partial(store.receipt, receipt_id=receipt_id)
         _, (said, rows) = self._read(site, subject_bytes(id_type, subject), look)
@@ -165,7 +180,7 @@ class ConsentService:
                 "purpose": row.purpose,
                 "commitment": records.commitment(dict(row._mapping)),
                 "index": row.evidence_index,
-                "inclusion": None,
+                "inclusion": self._log.inclusion(row.evidence_index) if row.evidence_index is not None else None,
             }
             for row in rows
         ]
@@ -216,9 +231,11 @@ class ConsentService:
                 with writing(self._engine) as connection:
                     if earlier := repeats.replayed(connection, site, repeat, now_ms=now_ms):
                         return earlier
+                    text = standings.text(connection, site, how.notice)  # before any other lock
+                    made = text.rule(changes)
                     if only_first:
-                        changes = _unknown(connection, site, self._subjects.settle(site, person, connection), changes)
-                    receipt = self.apply(connection, site, changes, how, now_ms=now_ms, staged_as=(id_type, subject))
+                        made = _unknown(connection, site, self._subjects.settle(site, person, connection), made)
+                    receipt = self.apply(connection, site, made, how, now_ms=now_ms, staged_as=(id_type, subject), text=text)
                     if repeat:
                         store.remember(connection, site, repeat, receipt, now_ms=now_ms)
                 break
@@ -226,11 +243,19 @@ class ConsentService:
                 continue
         else:
             raise StorageUnavailable("too many writes for one person at once")
-        self._count(site, id_type, subject, {change.purpose: change.state.value for change in changes})
+        self._count(site, id_type, subject, {change.purpose: change.state.value for change in made})
         return receipt
 
     def apply(
-        self, connection: Connection, site: str, changes: Sequence[Change], how: Circumstances, *, now_ms: int, staged_as: tuple[str, str]
+        self,
+        connection: Connection,
+        site: str,
+        changes: Sequence[Change],
+        how: Circumstances,
+        *,
+        now_ms: int,
+        staged_as: tuple[str, str],
+        text: standings.TextStanding = standings.NO_TEXT,
     ) -> Receipt:
         """Make changes of one person, `staged_as` (id type, subject), rule within the caller's transaction on the intake vault."""
         person = subject_bytes(*staged_as)
@@ -245,14 +270,23 @@ class ConsentService:
             outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             held = before.get(change.purpose) if before.get(change.purpose) in HOLDS else None
             decisions.append(records.decision(change, records.commitment(row), held=held))
-        removed = [c.purpose for c in changes if c.state is not State.GRANTED]
-        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose) in (State.REFUSED, State.WITHDRAWN)]
+        removed = [c.purpose for c in changes if c.state not in (State.GRANTED, State.STALE)]
+        let_in = (State.GRANTED, *HOLDS)  # a grant under an objection lets nothing in: lifting the objection does
+        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose, State.GRANTED) not in let_in]
         if removed:
             self._staged.withdraw(site, *staged_as, removed, connection)
         if readmitted:
             self._staged.readmit(site, *staged_as, readmitted, connection)
-        controller = self._controllers.get(site)
-        payload = receipts.payload(receipt_id, site, decisions, how, who=who, controller=controller, now_ms=now_ms)
+        payload = receipts.payload(
+            receipt_id,
+            site,
+            decisions,
+            how,
+            who=who,
+            notice=text.to_json(how.notice),
+            controller=self._controllers.get(site),
+            now_ms=now_ms,
+        )
         until_ms = max(change.expires_ms or now_ms for change in changes)
         store.keep_receipt(connection, site, payload, until_ms=until_ms)
         return self._signer.sign(payload)
@@ -262,6 +296,23 @@ class ConsentService:
             self._choices.count(site, id_type, subject, choices)
         except Exception as error:  # the choice is committed; a figure that lacks it must not make the caller think otherwise
             _log.fault("choice_not_counted", error, site=site)
+
+
+def changes_of(request: ConsentRequest, rules: SiteRules, *, now_ms: int) -> list[Change]:
+    """What a request changes, before its notice is looked at. Raises `UnknownPurpose` and `NothingSaid`."""
+    if request.purposes or not request.signals.any():
+        _known(list(request.purposes))
+    heard = hear(request.signals, id_type=request.id_type, now_ms=now_ms)
+    changes = judged(request, heard, rules.place(request.jurisdiction), now_ms=now_ms)
+    if not changes:
+        raise NothingSaid
+    return changes
+
+
+def circumstances(request: ConsentRequest) -> Circumstances:
+    """How a request came about."""
+    said = (request.notice, request.signals, request.age_band, request.parental, request.client_at_ms)
+    return Circumstances(request.method, request.jurisdiction, *said)
 
 
 def _known(purposes: Sequence[str]) -> list[str]:
@@ -276,17 +327,3 @@ def _unknown(connection: Connection, site: str, pseudonym: bytes, changes: Seque
     if not fresh:
         raise AlreadyRecorded
     return fresh
-
-
-def _answer(purpose: str, granted: bool, *, gpc: bool, now_ms: int) -> Change:
-    if not granted:
-        return Change(purpose, State.REFUSED, Cause.CHOICE, None)
-    if gpc:
-        return Change(purpose, State.REFUSED, Cause.GPC, None)
-    return Change(purpose, State.GRANTED, Cause.CHOICE, TERMS[purpose].expires_ms(now_ms))
-
-
-def _circumstances(request: ConsentRequest) -> Circumstances:
-    return Circumstances(
-        request.method, request.jurisdiction, request.notice, request.signals, request.age_band, client_at_ms=request.client_at_ms
-    )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from consent.api import Authorise
 from consent.signals import answers, gpc
 from consent.signals.errors import SignalInvalid
-from tacit.core.access import CONSENT_KEEPERS, READERS
+from tacit.core.access import CONSENT_KEEPERS, PUBLIC, READERS
 from tacit.core.clock import Clock
 from tacit.core.errors import InvalidRequest, RequestTooLarge
 
@@ -46,7 +46,7 @@ def router(authorise: Authorise, clock: Clock) -> APIRouter:
         answer = json.dumps(answers.answer(asked, now_ms=clock.now_ms()))
         return Response(answer, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    @api.get(gpc.WELL_KNOWN, summary="Global Privacy Control is respected")
+    @api.get(gpc.WELL_KNOWN, summary="Global Privacy Control is respected", openapi_extra=PUBLIC)
     def support(response: Response) -> dict[str, bool | str]:
         response.headers["Cache-Control"] = "public, max-age=86400"
         return gpc.support()

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
 
-from consent.models import State
+from consent.models import Cause, State
 from consent.tables import consent_receipts, consent_records, consent_state, idempotency
 from tacit.core.evidence import canonical
 
@@ -56,7 +56,9 @@ def add(connection: Connection, row: Mapping[str, Any]) -> int:
 def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> None:
     """Add a record and make it the current state. `known` says whether the person has a state for this purpose already."""
     seq = add(connection, row)
-    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"]}
+    by_other = row["state"] == State.REFUSED and row["reason"] != Cause.CHOICE
+    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"], "jurisdiction": row["jurisdiction"]}
+    current["cause"] = row["reason"] if by_other else None
     key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
     if known:
         matches = (consent_state.c[name] == value for name, value in key.items())
@@ -65,10 +67,16 @@ def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> No
         connection.execute(insert(consent_state).values(**key, **current))
 
 
-def standing(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> Sequence[Row[Any]]:
-    """A person's states by purpose; `effective` is what the gate sees."""
-    query = select(consent_state, EFFECTIVE.label("effective"))
-    return connection.execute(query.where(consent_state.c.site == site, consent_state.c.pseudonym.in_(pseudonyms))).all()
+def current(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> dict[str, Row[Any]]:
+    """What stands for a person by purpose, with when it was said (`at_ms`, None once the record is deleted). `effective` is the state, or
+    the objection or restriction that stands over it.
+    """
+    rows = connection.execute(
+        select(consent_state, EFFECTIVE.label("effective"), consent_records.c.at_ms)
+        .outerjoin(consent_records, consent_records.c.seq == consent_state.c.seq)
+        .where(consent_state.c.site == site, consent_state.c.pseudonym.in_(pseudonyms))
+    )
+    return {row.purpose: row for row in rows}
 
 
 def history(

@@ -37,7 +37,8 @@ consent_records = Table(
     sqlite_autoincrement=True,
 )
 
-# The primary key is the unique index that the gate reads; without a rowid, SQLite finds the whole row in it.
+# The primary key is the unique index that the gate reads; without a rowid, SQLite finds the whole row in it. `cause` is set where a refusal
+# was made by something else than a choice, and is then what the gate reports; `jurisdiction` is where the record was made.
 consent_state = Table(
     "consent_state",
     intake_metadata,
@@ -50,6 +51,8 @@ consent_state = Table(
     # Since when the person objects, or has restricted processing: whatever the state is, the gate refuses until it is lifted.
     Column("objected_ms", BigInteger),
     Column("restricted_ms", BigInteger),
+    Column("cause", String(32)),
+    Column("jurisdiction", String(64)),
     Index("ix_consent_state_lapses", "site", "expires_ms"),
     sqlite_with_rowid=False,
 )

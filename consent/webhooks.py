@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import Engine, Row
 
 from consent import webhooks_store as store
 from consent.outbox import Event
-from consent.webhook_signing import new_secret
 from tacit.core.clock import Clock, iso
 from tacit.core.db import reading, writing
-from tacit.core.errors import Conflict, InvalidRequest, NotFound
+from tacit.core.errors import Conflict, NotFound
+from tacit.core.outgoing import check_url
 from tacit.core.rootkey import RootKey
+from tacit.core.webhook_signing import new_secret
 
 PAGE = 100
 MOST = 20
 """The most webhooks of one site: each change is written once for each of them."""
+
+URL = r"^https://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?([/?][!-\"$-~]*)?$"
+"""The usual form of an address, for documents; `check_url` decides."""
 
 
 class UnknownWebhook(NotFound):
@@ -29,14 +31,6 @@ class UnknownWebhook(NotFound):
     type = "unknown-webhook"
     title = "Unknown webhook"
     default_next_step = "GET /v1/webhooks lists the site's webhooks."
-
-
-class WebhookUrlRefused(InvalidRequest):
-    """An address that messages are not sent to."""
-
-    type = "webhook-url-refused"
-    title = "Webhook address refused"
-    default_next_step = "Use https:// with a host name, without user, password or fragment; http:// is for loopback addresses only."
 
 
 class Webhooks:
@@ -106,30 +100,6 @@ class Webhooks:
         """The secret of a stored webhook or of a message that was read with it."""
         name = row.webhook if "webhook" in row._mapping else row.name
         return self._root.unwrap(_label(row.site, name), row.secret).decode()
-
-
-def check_url(url: str) -> None:
-    """Refuse an address that could leak a message or send it somewhere else. Raises `WebhookUrlRefused`."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise WebhookUrlRefused("it cannot be read") from None
-    if not url.isascii() or not url.isprintable() or " " in url or len(url) > 2000:
-        raise WebhookUrlRefused("it has at most 2000 plain characters")
-    if not parts.hostname or parts.username is not None or parts.password is not None or parts.fragment:
-        raise WebhookUrlRefused("it needs a host and has no user, password or fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts)):
-        raise WebhookUrlRefused("it is not https")
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _label(site: str, name: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consent.api import Authorise
 from consent.outbox import Event
-from consent.webhooks import PAGE, Webhooks
+from consent.webhooks import PAGE, URL, Webhooks
 from tacit.core.access import Role
 
 MAY_MANAGE = frozenset({Role.OFFICER, Role.ADMIN})
@@ -20,9 +20,9 @@ class WebhookBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    url: Annotated[str, Field(min_length=1, max_length=2000)]
+    url: Annotated[str, Field(strict=True, min_length=1, max_length=2000, json_schema_extra={"pattern": URL})]
     events: Annotated[list[Event], Field(min_length=1, max_length=16)]
-    rotate_secret: bool = False
+    rotate_secret: Annotated[bool, Field(strict=True)] = False
 
 
 def router(webhooks: Webhooks, authorise: Authorise) -> APIRouter:
@@ -58,7 +58,7 @@ def router(webhooks: Webhooks, authorise: Authorise) -> APIRouter:
         site: site_name,
         state: Literal["pending", "delivered", "dead"] | None = None,
         limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
-        cursor: Annotated[int, Query(ge=0, le=2**53)] = 0,
+        cursor: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     ) -> dict[str, Any]:
         return webhooks.messages(site, name, state=state, limit=limit, after=cursor)
 

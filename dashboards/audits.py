@@ -6,12 +6,12 @@ from tacit.core.declaration import Audit, Site
 
 from .charts import IntervalChart, Row
 from .pages import AuditSection, AuditsPage, Empty, Figure, FindingsPage
-from .ports import FindingRow, GroupRow, ScanRow
+from .ports import FindingEventRow, FindingRow, GroupRow, ScanRow
 from .services import DashboardServices
 from .tables import Column, Table, Value
 from .words import Finding, Mark, Verdict, between_points, counted, ms_of, noisy, plain, roughly, verdict_of, when, worst
 
-FINDINGS_SHOWN = 500
+FINDINGS_SHOWN, EVENTS_SHOWN = 500, 50
 CLOSED = frozenset({"closed"})
 """Everything else still needs somebody (audit/store.py)."""
 _SEVERITY = (Verdict.BREACH, Verdict.ATTENTION, Verdict.CANNOT_TELL, Verdict.WITHIN)
@@ -178,11 +178,12 @@ def findings_page(services: DashboardServices, site: Site) -> FindingsPage:
         figures=(
             Figure("Open", str(len(waiting)), "need a decision"),
             Figure("Overdue", str(sum(ms_of(f["due_at"]) < now for f in waiting)), "past their due date"),
-            Figure("Closed", str(len(closed)), "with evidence"),
+            Figure("Closed", str(len(closed)), "signed by two people"),
         ),
         tables=(
             findings_table("open", "Open findings", waiting, empty="Nothing is open."),
             findings_table("closed", "Closed findings", closed, empty="Nothing has been closed yet."),
+            history_table(services.findings.history(site.name, limit=EVENTS_SHOWN)),
         )
         if findings
         else (),
@@ -202,12 +203,35 @@ def findings_table(name: str, title: str, findings: list[FindingRow], *, empty: 
         Column("audit", "Audit"),
         Column("verdict", "Verdict", "verdict"),
         Column("state", "State"),
+        Column("signatures", "Signed by"),
         Column("opened_at", "Opened", "time"),
         Column("due_at", "Due", "time"),
         Column("id", "Id"),
     )
     rows = tuple(
-        (f["subject"], f["audit"], verdict_of(f["verdict"]).value, f["state"], ms_of(f["opened_at"]), ms_of(f["due_at"]), f["id"])
+        (
+            f["subject"],
+            f["audit"],
+            verdict_of(f["verdict"]).value,
+            f["state"],
+            f"{f.get('signatures', 0)} of 2",
+            ms_of(f["opened_at"]),
+            ms_of(f["due_at"]),
+            f["id"],
+        )
         for f in findings
     )
     return Table(name, title, columns, rows, empty=empty)
+
+
+def history_table(events: list[FindingEventRow]) -> Table:
+    """What was done lately, and by whose key."""
+    columns = (
+        Column("at", "When", "time"),
+        Column("subject", "What"),
+        Column("action", "Step"),
+        Column("state", "State after it"),
+        Column("actor", "By"),
+    )
+    rows = tuple((ms_of(e["at"]), e["subject"], e["action"].replace("_", " "), e["state"], e["actor"]) for e in events)
+    return Table("history", "History", columns, rows, empty="Nothing has been done yet.")

@@ -36,7 +36,7 @@ def overall(lift: LiftRow | None) -> ComparisonRow | None:
 
 def judge(policy: Policy, lift: LiftRow | None) -> Finding:
     """Attention where the policy is surely worse than its holdout, within limits where it is surely better."""
-    if not policy.holdout:
+    if not policy.held_out:
         return Finding(Verdict.CANNOT_TELL, f"{policy.name} has no holdout, so nothing can be said about what it achieves.")
     found = overall(lift)
     if found is None or found["low"] is None or found["high"] is None:
@@ -184,7 +184,7 @@ def policy_page(services: DashboardServices, site: Site, name: str) -> PolicyPag
             ("Reward", f"{policy.reward_event} within {lasting(policy.reward_within_ms)}"),
             ("Learner", policy.learner),
             ("Explores", percent(policy.explore)),
-            ("Holdout", percent(policy.holdout)),
+            ("Holdout", percent(policy.held_out)),
             ("Purpose", policy.purpose.replace("_", " ")),
             ("Share of the budget", percent(float(policy.share))),
         ),

@@ -253,7 +253,7 @@ class ScanReader(Protocol):
 
 
 class FindingRow(TypedDict):
-    """An opened finding. `state` is `open` until somebody closes it."""
+    """An opened finding: `open`, `assigned`, `accepted`, `corrected`, `dismissed`, `closed` or `reopened`."""
 
     id: str
     audit: str
@@ -263,10 +263,26 @@ class FindingRow(TypedDict):
     opened_at: Moment
     due_at: Moment
     detail: Mapping[str, Any]
+    signatures: NotRequired[int]
+    """How many people have signed the decision."""
+
+
+class FindingEventRow(TypedDict):
+    """One row of a finding's history; no words that anybody wrote."""
+
+    at: Moment
+    subject: str
+    action: str
+    state: str
+    actor: str
 
 
 class FindingReader(Protocol):
     """Findings of scans."""
+
+    def history(self, site: str, *, limit: int) -> list[FindingEventRow]:
+        """What was done about findings, newest first."""
+        ...
 
     def findings(self, site: str, *, limit: int) -> list[FindingRow]:
         """Newest first, closed ones included."""

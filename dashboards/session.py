@@ -83,7 +83,7 @@ def local_path(path: str) -> str:
 
 def _reader(caller: Caller) -> Caller:
     if caller.role not in READERS:
-        raise Forbidden("pages need a key of an officer, an auditor or an admin")
+        raise Forbidden("pages need a key of an officer, an auditor, a content manager or an admin")
     return caller
 
 

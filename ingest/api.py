@@ -16,7 +16,7 @@ from ingest.door import Door
 from ingest.events import BODY_LIMIT
 from ingest.staging import Staging
 from tacit.core.access import SENDERS, Caller, Role
-from tacit.core.errors import InvalidRequest, Problem, RequestTooLarge
+from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge
 from tacit.core.logs import Log
 
 Scope = MutableMapping[str, Any]
@@ -58,7 +58,8 @@ class EventsEndpoint:
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         if scope["method"] != "POST":
-            return 405, [(b"allow", b"POST"), (b"content-length", b"0")], b""
+            status, fields, problem = self._render(MethodNotAllowed("events are sent with POST"))
+            return status, [*fields, (b"allow", b"POST")], problem
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         _, site = self._authorise(headers, SENDERS, _named_site(scope))
         body = await _read(receive, headers)

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from consent.forwarding import Forwarding
-from consent.gate import Gate, Outcome, Standing, decide
+from consent.gate import Gate, Outcome, decide
+from consent.models import Standing
 from consent.subjects import Subjects
 from ingest.custody import Custody
 from ingest.errors import EpochKeyLost

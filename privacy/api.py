@@ -11,14 +11,14 @@ from privacy.budget import BudgetView
 from privacy.plans import PlanStore
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS, Caller, Role
-from tacit.core.clock import from_iso
-from tacit.core.errors import InvalidRequest, NotFound
+from tacit.core.errors import NotFound
+from tacit.core.queries import Moment, Name, milliseconds
 
 Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$", description="`next` of the page before.")]
 Site = Annotated[str | None, Query(description="Needed with an admin key only.")]
-Moment = Annotated[str | None, Query(description="ISO 8601 with a zone.")]
 
 
 def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authorise: Authorise) -> APIRouter:
@@ -29,16 +29,16 @@ def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authori
     def list_releases(
         request: Request,
         site: Site = None,
-        measure: str | None = None,
+        measure: Name = None,
         since: Annotated[Moment, Query(alias="from")] = None,
         until: Annotated[Moment, Query(alias="to")] = None,
         limit: Limit = 100,
-        cursor: str | None = None,
+        cursor: Cursor = None,
     ) -> dict[str, Any]:
         """Releases of windows that start in `[from, to)`, newest first; each value comes with its standard deviation."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
         found, after = releases.list(
-            named, measure=measure, from_ms=milliseconds(since), to_ms=milliseconds(until), limit=limit, cursor=cursor
+            named, measure=measure, from_ms=milliseconds(since), to_ms=milliseconds(until, "to"), limit=limit, cursor=cursor
         )
         return {"releases": [r.to_json() for r in found], "next": after}
 
@@ -58,13 +58,3 @@ def router(releases: ReleaseStore, budget: BudgetView, plans: PlanStore, authori
         return {"plan": plan}
 
     return routes
-
-
-def milliseconds(text: str | None) -> int | None:
-    """A moment of a query. Raises `InvalidRequest`."""
-    if text is None:
-        return None
-    try:
-        return from_iso(text)
-    except ValueError:
-        raise InvalidRequest("`from` and `to` are ISO 8601 times with a zone") from None

@@ -19,8 +19,7 @@ from privacy import accounting
 from privacy.accounting import Plan
 from privacy.errors import Overtaken
 from privacy.models import NoisyCount, Release, Row
-from privacy.ports import SecretStore
-from privacy.releases import ReleaseStore
+from privacy.ports import Published, SecretStore
 from privacy.strategy import Strategy, inverse
 from privacy.stream import State, advance
 from tacit.core.declaration import Measure
@@ -55,7 +54,7 @@ class Blocks:
     """Running blocks of all measures."""
 
     store: SecretStore
-    releases: ReleaseStore
+    releases: Published
 
     def step(self, measure: Measure, plan: Plan, exact: npt.NDArray[np.int64], *, now_ms: int) -> Step:
         """The window's row, from the newest published state or a new block's; the state after it is kept.
@@ -109,9 +108,9 @@ class Blocks:
         return found
 
     def _begun(self, measure: Measure, plan: Plan) -> tuple[Plan, Strategy]:
-        """The noise of a new block: of sliding sums as long as declared, of prefix sums twice as long as the last block that was filled."""
+        """The noise of a new block: as long as declared, or of prefix sums over unknown times twice as long as the last that was filled."""
         length = measure.block
-        if measure.over_time == "prefix":
+        if measure.over_time == "prefix" and not measure.whole:
             last = self.releases.last_row(measure.site, measure.id)
             row = last.row if last else None
             length = min(accounting.FIRST_BLOCK if row is None else row.strategy.length * (1 if row.state else 2), measure.block)

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from privacy.api import Authorise, Moment, Site, milliseconds
+from privacy.api import Authorise, Site
 from privacy.local import keep_probability
 from privacy.reading import Reading, read
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS
 from tacit.core.declaration import Declaration, Measure
 from tacit.core.errors import NotFound
+from tacit.core.queries import Moment, milliseconds
 
 Quantile = Annotated[list[Annotated[float, Query(gt=0, lt=1)]], Query(max_length=20, description="Of binned numbers; may be repeated.")]
 
@@ -33,7 +34,7 @@ def router(releases: ReleaseStore, declaration: Declaration, authorise: Authoris
     ) -> dict[str, Any]:
         """One measure over the windows that start in `[from, to)`: cells, marginals and total with intervals; means and quantiles."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
-        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile))
+        wanted = Reading(milliseconds(since), milliseconds(until, "to"), tuple(quantile))
         found = _declared(declaration, named, measure)
         return read(releases, found, wanted, beside=_declared(declaration, named, beside) if beside else None)
 

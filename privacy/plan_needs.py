@@ -43,8 +43,8 @@ def policy_needs(found: Outlook, policy: Policy | None, people: float) -> dict[s
     either. People are spread evenly over cells and arms, the holdout apart.
     """
     contexts, arms = split(found.measure.dimensions)
-    treated = 1 - (policy.holdout if policy else 0.0)
-    arms -= 1 if policy and policy.holdout else 0
+    treated = 1 - (policy.held_out if policy else 0.0)
+    arms -= 1 if policy and policy.held_out else 0
     places = contexts * arms / treated if treated else math.inf
     epoch, longer, epochs = found.sd(found.windows) ** 2, found.horizon_sd**2, found.horizon / found.windows
 
@@ -80,7 +80,7 @@ def detectable(found: Outlook, audit: Audit | None, policy: Policy | None, peopl
     y/n with noise of variance v in both bins has variance p(1-p)/n + v((1-p)² + p²)/n². `epochs_to_limit`: epochs until it is the limit.
     """
     groups = [d for d in found.measure.dimensions[:-2] if len(d.values) > 1]
-    tests = comparisons(found, bool(policy and policy.holdout))
+    tests = comparisons(found, bool(policy and policy.held_out))
     critical = _NORMAL.inv_cdf(1 - ALPHA / (2 * max(tests, 1))) + _NORMAL.inv_cdf(POWER)
     difference = {group.name: critical * _error(found, group, people, 1) for group in groups}
     shows: dict[str, Any] = {"people": people, "reward_rate": AUDIT_RATE, "comparisons": tests, "power": POWER, "difference": difference}

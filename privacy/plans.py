@@ -31,7 +31,7 @@ def fingerprint(site: Site) -> str:
         "form": FORM,
         "terms": [str(terms.epsilon), str(terms.delta), terms.epoch_ms, terms.window_ms],
         "measures": [m.definition for m in site.measures],
-        "policies": {p.name: p.holdout for p in site.policies.values()},
+        "policies": {p.name: p.held_out for p in site.policies.values()},
         "audits": {a.name: [a.policy, a.limit] for a in site.audits.values()},
     }
     return hashlib.sha256(canonical(content)).hexdigest()

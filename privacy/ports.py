@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from privacy.models import Window
+from privacy.models import Release, Row, Window
 
 COLUMNS: Mapping[str, str] = {"p1": "<u8", "p2": "<u8", "h": "<i8", "m": "<u8", "measure": "<i8", "cell": "<u4", "value": "<i4"}
 """Column types. `p1`, `p2`: a person; `m`: the person's message, the same in all windows of the epoch; `h`: the secret order."""
@@ -110,4 +110,20 @@ class SecretStore(Protocol):
 
     def secrets(self, site: str, prefix: str) -> list[str]:
         """The names that start with `prefix`, in order."""
+        ...
+
+
+class Published(Protocol):
+    """What has been published of blocks of correlated noise: `releases` in the vault, or a simulation's memory."""
+
+    def last_row(self, site: str, measure_id: int) -> Release | None:
+        """The latest row of a measure."""
+        ...
+
+    def rows(self, block: str, *, before: int) -> Sequence[bytes]:
+        """The rows of one block up to a position, packed, in order."""
+        ...
+
+    def row_before(self, release: Release) -> Row | None:
+        """The row that the measure published before this release's, whatever its block."""
         ...

@@ -104,6 +104,13 @@ class ReleaseStore:
             end_ms: int | None = connection.scalar(select(func.max(closings.c.window_end_ms)).where(closings.c.site == site))
         return end_ms
 
+    def first_window(self, site: str, measure: str) -> int | None:
+        """Start of the first window in which a measure of that name was released, under whatever definition."""
+        query = select(func.min(table.c.window_ms)).where(table.c.site == site, table.c.measure == measure)
+        with reading(self._engine) as connection:
+            start_ms: int | None = connection.scalar(query)
+        return start_ms
+
     def decided(self, site: str, from_ms: int | None, to_ms: int | None) -> int:
         """How many windows that start in `[from_ms, to_ms)` were published or given up, whatever was in them."""
         query = select(func.count()).select_from(closings).where(closings.c.site == site)

@@ -19,12 +19,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 import adjust.api
 import adjust.bundles_api
+import adjust.models_api
+import adjust.policies_api
 import audit.api
+import audit.evidence_api
+import audit.findings_api
 import audit.report_api
+import audit.subscriptions_api
 import consent.api
+import consent.explain_api
+import consent.notices_api
 import consent.officers_api
 import consent.rights_api
 import consent.signals_api
@@ -33,6 +41,7 @@ import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.models_store import ModelStore
 from adjust.ofrep import PREFIX as OFREP
 from adjust.ofrep import OfrepEndpoint
 from adjust.push import Changes
@@ -40,11 +49,12 @@ from dashboards.rendering import render_problem_page
 from ingest.api import EventsEndpoint
 from tacit import __version__, officers_api, records, wiring
 from tacit.core import configuration, logs
-from tacit.core.access import Caller, KeyStore, Role
+from tacit.core.access import PUBLIC, Caller, KeyStore, Role
 from tacit.core.clock import Clock, SystemClock
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
+    Malformed,
     NotFound,
     Problem,
     Unauthenticated,
@@ -66,6 +76,7 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
     "busy": 503,
@@ -74,6 +85,9 @@ STATUS: dict[str, int] = {
 """HTTP status of each problem type and of the types below it; anything that is not here is our fault and answers 500."""
 
 KEY_CACHE_SECONDS = 5.0
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_STATUS = {"application/json": {"schema": {"type": "object"}}}
 
 
 class Authoriser:
@@ -157,7 +171,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
 
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
-    app.include_router(consent.api.router(services.consent, authorise))
+    app.include_router(consent.api.router(services.consent, authorise, declaration=declaration))
+    app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
+    app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
     app.include_router(consent.rights_api.router(services.rights, authorise))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
@@ -166,19 +182,24 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
     app.include_router(adjust.api.router(services.releases, declaration, authorise))
+    app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
+    app.include_router(adjust.models_api.router(ModelStore(services.vaults[1]), services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
+    app.include_router(audit.findings_api.router(services.findings, authorise))
+    app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
     app.include_router(audit.report_api.router(services.reports, declaration, authorise))
+    app.include_router(audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public))
     app.include_router(
         officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
     )
     app.include_router(dashboards.api.router(services.dashboards, services.sessions))
 
-    @app.get("/healthz", tags=["operations"])
+    @app.get("/healthz", tags=["operations"], openapi_extra=PUBLIC)
     def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["operations"])
+    @app.get("/readyz", tags=["operations"], openapi_extra=PUBLIC, responses={503: {"description": "Not ready", "content": _STATUS}})
     def readyz() -> JSONResponse:
         """Both vaults answer."""
         ready = services.ready()
@@ -248,14 +269,23 @@ def _handle_problems(app: FastAPI) -> None:
     def routed(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return answer(request, NotFound("there is nothing at this path"))
+        if error.status_code == 400:
+            return answer(request, Malformed("the body or its form cannot be read"))
         problem = Problem(str(error.detail))
         body = problem_json(problem) | {"type": "about:blank", "title": str(error.detail), "status": error.status_code}
-        return JSONResponse(body, status_code=error.status_code, media_type="application/problem+json", headers=error.headers)
+        headers = {"allow": ", ".join(_methods_of(app, request.scope))} if error.status_code == 405 else error.headers
+        return JSONResponse(body, status_code=error.status_code, media_type="application/problem+json", headers=headers)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
         log.fault("request.failed", error)
         return answer(request, Problem("an unexpected fault; the log of this process names its place", next_step="Try again later."))
+
+
+def _methods_of(app: FastAPI, scope: Scope) -> list[str]:
+    """What a path takes; its methods may be routes of their own, of which Starlette would name the first one only."""
+    routes = app.router.routes
+    return [method for method in _METHODS if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import installation, officers_cli, report_cli, rights_cli
+from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli, rights_cli
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -32,8 +32,13 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 app.add_typer(signals_app, name="signals")
 officers_cli.register(app)
+findings_cli.register(app)
+notices_cli.register(app)
+policies_cli.register(app)
 report_cli.register(app)
 rights_cli.register(app, keys_app)
+evidence_cli.register(app)
+learners_cli.register(app)
 
 
 class Format(StrEnum):
@@ -133,8 +138,10 @@ def keys_create(
         raise UnknownSite("every key but an admin key belongs to one site", next_step="Add --site NAME.")
     if site != "*":
         known(declaration, site)
-    key = KeyStore(connect(settings.released_location)).create(site, role, now_ms=SystemClock().now_ms())
-    typer.echo(f"A new {role.value} key for {'all sites' if site == '*' else site}; it is not shown again:", err=True)
+    store = KeyStore(connect(settings.released_location))
+    key = store.create(site, role, now_ms=SystemClock().now_ms())
+    whose = f"{store.identify(key).key_id} for {'all sites' if site == '*' else site}"
+    typer.echo(f"A new {role.value} key, {whose}; it is not shown again:", err=True)
     typer.echo(key)
 
 
@@ -249,16 +256,16 @@ def estimates(
     data: DataOption = None,
 ) -> None:
     """What a measure says over a stretch of time: sums with 95 % intervals, means, quantiles. Reading spends nothing."""
-    from privacy.api import milliseconds
     from privacy.reading import Reading, lines, read
     from privacy.releases import ReleaseStore
+    from tacit.core.queries import milliseconds
     from tacit.tables import show
 
     _, declaration = opened(config, data)
     known(declaration, site)
     found, other = _measure(declaration, site, measure), _measure(declaration, site, beside) if beside else None
     with _released(config, data, site) as engine:
-        wanted = Reading(milliseconds(since), milliseconds(until), tuple(quantile or ()))
+        wanted = Reading(milliseconds(since), milliseconds(until, "to"), tuple(quantile or ()))
         answer = read(ReleaseStore(engine), found, wanted, beside=other)
     if form is Format.JSON:
         show([answer], form, single=True)
@@ -314,20 +321,12 @@ def bundle(site: SiteOption, form: FormatOption = Format.JSON, config: ConfigOpt
 
 
 @app.command()
-def findings(site: SiteOption, form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
-    """What bias scans found."""
-    from audit.store import AuditStore
-    from tacit.tables import show
-
-    with _released(config, data, site) as engine:
-        found, _ = AuditStore(engine).findings(site, limit=1000)
-    show([finding.to_json() for finding in found], form)
-
-
-@app.command()
 def scan(
     site: Annotated[str | None, typer.Option("--site", help="The site; all of them when left out.")] = None,
-    slot: Annotated[int | None, typer.Option(help="A label of the scheduled slot; the same slot runs once.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(help="A moment (ISO 8601 with a zone): the newest scheduled slot then; or a whole number. A slot runs once."),
+    ] = None,
     tables: Annotated[Path | None, typer.Option(help="Instead: scan anybody's noisy tables, one JSON object a line.")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -348,12 +347,7 @@ def scan(
     for one in declaration.sites.values():
         if site not in (None, one.name):
             continue
-        if slot is not None and not services.claims.take(f"scan-slot:{one.name}", slot, now_ms=services.clock.now_ms()):
-            typer.echo(f"{one.name}: slot {slot} was scanned already or is being scanned.")
-            continue
-        found = services.scanner.scan(one, slot)
-        if slot is not None:
-            services.claims.finish(f"scan-slot:{one.name}", slot)
+        found = services.scanner.scan(one) if slot is None else services.schedule.run_named(one, slot)
         for result in found:
             typer.echo(result.sentence)
         if not found:

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from consent.api import Authorise
-from consent.officers_api import moment_ms
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS
+from tacit.core.queries import Moment, milliseconds
 from tacit.rates import rates
 from tacit.ropa import as_csv, as_markdown
+
+_TEXT = {"schema": {"type": "string"}}
+_FORMS: dict[int | str, Any] = {200: {"description": "As JSON, CSV or Markdown", "content": {"text/csv": _TEXT, "text/markdown": _TEXT}}}
 
 
 def router(
@@ -21,9 +24,8 @@ def router(
     """The three paths."""
     api = APIRouter(prefix="/v1", tags=["officers"])
     site_name = Annotated[str | None, Query(description="for admin keys")]
-    moment = Annotated[str | None, Query(max_length=40, description="ISO 8601 with a zone")]
 
-    @api.get("/ropa", summary="Record of processing activities (Art. 30 GDPR), from what is declared and has run")
+    @api.get("/ropa", summary="Record of processing activities (Art. 30 GDPR), from what is declared and has run", responses=_FORMS)
     def show_ropa(
         request: Request, site: site_name = None, form: Annotated[Literal["json", "csv", "md"], Query(alias="format")] = "json"
     ) -> Any:
@@ -44,10 +46,10 @@ def router(
     def show_rates(
         request: Request,
         site: site_name = None,
-        since: Annotated[moment, Query(alias="from")] = None,
-        until: Annotated[moment, Query(alias="to")] = None,
+        since: Annotated[Moment, Query(alias="from")] = None,
+        until: Annotated[Moment, Query(alias="to")] = None,
     ) -> dict[str, Any]:
         _, named = authorise(dict(request.headers), READERS, site)
-        return {"rates": rates(releases, named, from_ms=moment_ms(since, "from"), to_ms=moment_ms(until, "to")), "next": None}
+        return {"rates": rates(releases, named, from_ms=milliseconds(since, "from"), to_ms=milliseconds(until, "to")), "next": None}
 
     return api

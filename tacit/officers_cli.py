@@ -52,11 +52,11 @@ def export(
     from audit.log import Log
     from consent.exports import Exports
     from consent.exports_store import Filters
-    from consent.officers_api import moment_ms
+    from tacit.core.queries import milliseconds
 
     settings, _ = opened(config, data, site=site)
     clock = SystemClock()
-    filters = Filters(purpose, notice, notice_version, jurisdiction, moment_ms(since, "from"), moment_ms(until, "to"))
+    filters = Filters(purpose, notice, notice_version, jurisdiction, milliseconds(since, "from"), milliseconds(until, "to"))
     exports = Exports(connect(settings.intake_location), Log(connect(settings.released_location), clock), clock)
     for piece in exports.start(site, filters, form=form, by="command line"):
         sys.stdout.write(piece)

@@ -1,92 +1,100 @@
-"""Adds the two plain ASGI endpoints to the OpenAPI document, where FastAPI cannot see them."""
+"""The OpenAPI document: what FastAPI knows of the routes, completed by what it cannot see.
+
+Every path that needs a key says so, failures are RFC 9457 problems everywhere, and which failures an operation has follows from what it
+takes: a key, parameters, a body. A path that needs no key says `openapi_extra=PUBLIC`; whatever else an operation can answer, it declares
+itself in `responses`. Two plain ASGI endpoints, of which FastAPI knows nothing, are described in `tacit/openapi_fast.py`.
+"""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from fastapi import FastAPI
 
-_PROBLEM = {"description": "RFC 9457 problem", "content": {"application/problem+json": {"schema": {"type": "object"}}}}
-_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}]
+from tacit.openapi_fast import PATHS
 
-
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": schema}}}
-
-
-_EVENT = {
+_PROBLEM: dict[str, Any] = {
     "type": "object",
-    "required": ["id", "type", "subject", "at"],
-    "additionalProperties": False,
+    "description": "RFC 9457. `errors` lists where something is wrong, and never what was sent.",
+    "required": ["type", "title", "status", "detail"],
     "properties": {
-        "id": {"type": "string", "minLength": 1, "maxLength": 128},
         "type": {"type": "string"},
-        "subject": {"type": "string", "minLength": 1, "maxLength": 256},
-        "id_type": {"type": "string", "default": "user"},
-        "at": {"type": "string", "format": "date-time"},
-        "properties": {"type": "object"},
-    },
-}
-_VERDICT = {
-    "type": "object",
-    "properties": {
-        "accepted": {"type": "integer"},
-        "refused": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "rejected": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "next_step": {"type": "string"},
+        "errors": {
             "type": "array",
-            "items": {"type": "object", "properties": {"index": {"type": "integer"}, "code": {"type": "string"}}},
+            "items": {"type": "object", "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}}},
         },
     },
 }
-_QUESTION = {
-    "type": "object",
-    "properties": {
-        "zone": {"type": "string"},
-        "policy": {"type": "string"},
-        "context": {"type": "object", "additionalProperties": {"type": "string"}},
-        "unit": {"type": "string", "maxLength": 256},
-        "site": {"type": "string"},
-    },
+_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_WHY = {
+    "400": "It cannot be read",
+    "401": "No valid key",
+    "403": "The key may not do that",
+    "404": "There is no such thing, or no such site",
+    "409": "It conflicts with what is there",
+    "413": "Too large",
+    "422": "Not as expected",
+    "503": "The storage is unavailable; nothing was done",
 }
-_DECISION = {
-    "type": "object",
-    "properties": {
-        "policy": {"type": "string"},
-        "arm": {"type": "string"},
-        "parameters": {"type": "object"},
-        "propensity": {"type": "number"},
-        "cell": {"type": "string"},
-        "reason": {"type": "string"},
-        "bundle": {"type": "integer"},
-    },
-}
-
-_PATHS = {
-    "/v1/events": ("ingest", "Send events", {"type": "object", "properties": {"events": {"type": "array", "items": _EVENT}}}, _VERDICT),
-    "/v1/adjust": ("adjust", "Ask for a decision", _QUESTION, _DECISION),
-}
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
+_OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 
 
 def describe(app: FastAPI) -> None:
-    """Make `app.openapi()` list every path of the service."""
+    """Make `app.openapi()` list every path of the service with everything that it answers."""
     generated = app.openapi
+    made: list[dict[str, Any]] = []
 
     def complete() -> dict[str, Any]:
-        document = generated()
-        for path, (tag, summary, question, answer) in _PATHS.items():
-            document["paths"][path] = {
-                "post": {
-                    "tags": [tag],
-                    "summary": summary,
-                    "security": _KEY,
-                    "requestBody": {"required": True} | _json(question),
-                    "responses": {"200": {"description": "Answered"} | _json(answer)}
-                    | dict.fromkeys(("400", "401", "403", "404", "413", "422", "503"), _PROBLEM),
-                }
-            }
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["bearer"] = {"type": "http", "scheme": "bearer"}
-        schemes["key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-        return document
+        if not made:
+            made.append(_completed(generated()))
+        return made[0]
 
     app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    kept = {name: schema for name, schema in components.get("schemas", {}).items() if name not in _OF_FASTAPI}
+    components["schemas"] = kept | {"Problem": _PROBLEM}
+    document["security"] = [{"bearer": []}, {"key": []}]
+    document["paths"] |= copy.deepcopy(PATHS)
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            if method in _METHODS:
+                operation["responses"] = _answers(method, operation)
+    return document
+
+
+def _answers(method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation's responses with the failures that follow from what it takes, all of them problems."""
+    parameters, body = operation.get("parameters", []), "requestBody" in operation
+    possible: set[str] = set()
+    if operation.get("security") != []:
+        possible |= {"401", "403", "404", "503"} | ({"409"} if method != "get" else set())
+    if parameters or body:
+        possible |= {"400", "422"}
+    if body:
+        possible |= {"413"}
+    if any(parameter["in"] == "path" for parameter in parameters):
+        possible |= {"404"}
+    responses = {status: answer for status, answer in operation["responses"].items() if not _is_of_fastapi(answer)}
+    for status in sorted(possible):
+        responses.setdefault(status, {"description": _WHY[status]})
+    failures = {status: answer | {"content": _CONTENT} for status, answer in responses.items() if status > "4" and "content" not in answer}
+    return responses | failures
+
+
+def _is_of_fastapi(answer: dict[str, Any]) -> bool:
+    """Whether it is the description of FastAPI's own error body, which this service never sends."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return str(schema.get("$ref", "")).endswith("/HTTPValidationError")

@@ -21,6 +21,7 @@ from dashboards.ports import (
     DayRow,
     EpochRow,
     EvidenceHead,
+    FindingEventRow,
     FindingRow,
     GroupRow,
     LiftRow,
@@ -221,8 +222,15 @@ class _Audits:
                 opened_at=f.opened_ms,
                 due_at=f.due_ms,
                 detail=f.detail,
+                signatures=len(f.signatures),
             )
             for f in self.store.findings(site, limit=limit)[0]
+        ]
+
+    def history(self, site: str, *, limit: int) -> list[FindingEventRow]:
+        return [
+            FindingEventRow(at=e.at_ms, subject=subject, action=e.action, state=e.state, actor=e.actor)
+            for e, subject in self.store.finding_events(site, limit=limit)
         ]
 
     def alerts(self, site: str, *, limit: int) -> list[AlertRow]:

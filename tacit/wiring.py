@@ -16,18 +16,28 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.current import Deciders
+from adjust.models_store import ModelStore
+from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
+from audit.notary import Notary
+from audit.ports import Corrections, NoCorrections
 from audit.reporting import Reports
+from audit.service import Findings
 from audit.store import AuditStore
+from audit.subscriptions import Subscriptions
 from consent import outbox
+from consent.explaining import Explanations
 from consent.exports import Exports
 from consent.gate import Gate
+from consent.notices import Notices
 from consent.receipts import Receipts
 from consent.retention import Retention
 from consent.rights import Rights
 from consent.rights_work import RightsWork
 from consent.rotation import Rotation
+from consent.rules import Rules
+from consent.served import ServedNotices
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -49,13 +59,17 @@ from tacit.core.clock import Clock, SystemClock
 from tacit.core.db import connect, writing
 from tacit.core.declaration import Declaration, Site
 from tacit.core.evidence import EvidenceLog, canonical
+from tacit.core.evidence_terms import AnchorTerms
 from tacit.core.rootkey import RootKey
-from tacit.core.settings import Settings
+from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
     from adjust.service import Engine as LearningEngine
+    from audit.anchors import Anchors
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from privacy.ports import EventSource
     from privacy.service import Sanitiser
@@ -67,19 +81,26 @@ class WebServices:
 
     keys: KeyStore
     consent: ConsentService
+    explanations: Explanations
+    notices: Notices
+    rules: Rules
     webhooks: Webhooks
     exports: Exports
     retention: Retention
     rights: Rights
     evidence: EvidenceTable
+    notary: Notary
     door: Door
     staging: Staging
     deciders: Deciders
+    policies: PolicyBook
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
     plans: PlanStore
     audits: AuditStore
+    findings: Findings
+    subscriptions: Subscriptions
     reports: Reports
     dashboards: DashboardServices
     sessions: Sessions
@@ -117,6 +138,8 @@ class SanitiserServices:
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
     scanner: Scanner
+    schedule: Schedule
+    notifier: Notifier
     consent: ConsentService
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
@@ -125,6 +148,7 @@ class SanitiserServices:
     rights: Rights
     rotation: Rotation
     evidence: EvidenceLog
+    anchors: Anchors
     claims: Claims
     clock: Clock
 
@@ -138,6 +162,7 @@ class _Intake:
     staging: Staging
     door: Door
     consent: ConsentService
+    rules: Rules
     rights: Rights
 
 
@@ -146,14 +171,16 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     clock = clock or SystemClock()
     root = rootkey.load(settings)
     released = connect(settings.released_location)
-    intake = _intake(settings, declaration, root, clock)
+    evidence = EvidenceTable(released, clock)
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
+    intake = _intake(settings, declaration, root, notary, clock)
     keys = KeyStore(released)
     bundles = BundleStore(released, root)
     releases = ReleaseStore(released, clock)
     budget = BudgetView(released)
     plans = PlanStore(released)
     audits = AuditStore(released)
-    evidence = EvidenceTable(released, clock)
+    policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
         releases=releases,
@@ -168,19 +195,26 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     return WebServices(
         keys=keys,
         consent=intake.consent,
+        explanations=Explanations(intake.engine, intake.subjects, intake.rules, clock),
+        notices=Notices(intake.engine, intake.subjects, evidence, clock),
+        rules=intake.rules,
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
         rights=intake.rights,
         evidence=evidence,
+        notary=notary,
         door=intake.door,
         staging=intake.staging,
-        deciders=Deciders(bundles, list(declaration.sites)),
+        deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
+        policies=policies,
         bundles=bundles,
         releases=releases,
         budget=budget,
         plans=plans,
         audits=audits,
+        findings=findings(released, declaration, clock),
+        subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
         sessions=Sessions(keys, root.secret("session"), clock),
@@ -189,11 +223,23 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
+    """What officers do about findings, in a web process or on the command line."""
+    return Findings(released, EvidenceTable(released, clock), corrections(), KeyStore(released).by_id, declaration, clock)
+
+
+def corrections() -> Corrections:
+    """What the auditor may have the engine do."""
+    return NoCorrections()
+
+
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.service import Engine as LearningEngine
     from audit import quality
+    from audit.deliveries import Notifier
     from audit.scan import Scanner
+    from audit.schedule import Schedule
     from consent.deliveries import Deliveries
     from ingest.secrets import Secrets
     from ingest.source import StagedSource
@@ -206,10 +252,13 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     clock = clock or SystemClock()
     root = rootkey.load(settings)
     released = connect(settings.released_location)
-    intake = _intake(settings, declaration, root, clock)
     evidence = EvidenceTable(released, clock)
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
+    intake = _intake(settings, declaration, root, notary, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
+    audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
+    scanner = Scanner(releases, audits, evidence, clock, corrections())
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -230,42 +279,55 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         release_quality=quality.check,
         plans=PlanStore(released),
         plan_site=plan_site,
-        engine=LearningEngine(releases, bundles, PolicyHistory(released), evidence, root, clock),
-        scanner=Scanner(releases, AuditStore(released), evidence, clock),
+        scanner=scanner,
+        schedule=Schedule(claims, scanner, releases, audits, clock),
+        notifier=Notifier(released, root, MailSettings(), clock),
+        engine=LearningEngine(
+            releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released), PolicyBook(released, evidence, clock)
+        ),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        alert=lambda kind, site, names: _alert(released, kind, site, names, clock),
+        alert=lambda kind, site, names: _alert(audits, released, kind, site, names, clock),
         rights=intake.rights,
         rotation=Rotation(intake.engine, intake.subjects, clock),
         evidence=evidence,
-        claims=Claims(released, owner=secrets.token_hex(12)),
+        anchors=_anchors(declaration, notary, claims, clock),
+        claims=claims,
         clock=clock,
     )
 
 
-def _alert(released: Engine, kind: str, site: str, names: list[str], clock: Clock) -> None:
+def _anchors(declaration: Declaration, notary: Notary, claims: Claims, clock: Clock) -> Anchors:
+    from audit.anchors import Anchors, ways
+
+    terms = declaration.evidence.anchor or AnchorTerms()
+    return Anchors(notary, ways(terms, MailSettings()), claims, clock, every_ms=terms.every_ms)
+
+
+def _alert(audits: AuditStore, released: Engine, kind: str, site: str, names: list[str], clock: Clock) -> None:
     what = {"retention.late": "jobs", "rights.overdue": "kinds"}[kind]
     with writing(released) as connection:
-        AuditStore(released).raise_alert(site, kind, {what: names}, at_ms=clock.now_ms(), connection=connection)
+        audits.raise_alert(site, kind, {what: names}, at_ms=clock.now_ms(), connection=connection)
 
 
-def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: Clock) -> _Intake:
+def _intake(settings: Settings, declaration: Declaration, root: RootKey, log: Notary, clock: Clock) -> _Intake:
     engine = connect(settings.intake_location)
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
-    subjects = Subjects(engine, root, clock)  # `others`: rows that stand under the same pseudonym, once there are any
-    gate = Gate(engine, subjects, clock)
+    subjects = Subjects(engine, root, clock, others=[ServedNotices()])
+    rules = Rules.declared(declaration)
+    gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
     signer = Receipts(root)
     controllers = {name: site.controller for name, site in declaration.sites.items() if site.controller}
-    consent = ConsentService(engine, subjects, withdrawals, door, signer, clock, controllers=controllers)
+    consent = ConsentService(engine, subjects, withdrawals, door, signer, clock, rules=rules, controllers=controllers, log=log)
     counts = StandingRows(engine, custody, declaration, staging)
     work = RightsWork(engine, subjects, consent, withdrawals, counts, signer, declaration, clock)
-    rights = Rights(engine, subjects, work, declaration, clock)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent, rights)
+    rights = Rights(engine, subjects, work, declaration, clock, log=log)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules, rights)
 
 
 def fingerprint(declaration: Declaration) -> str:
@@ -273,7 +335,7 @@ def fingerprint(declaration: Declaration) -> str:
     content = {
         name: {
             "measures": [m.definition for m in site.measures],
-            "policies": {p.name: [p.zone, list(p.arms), p.learner, p.explore, p.holdout] for p in site.policies.values()},
+            "policies": {p.name: p.settings for p in site.policies.values()},
         }
         for name, site in declaration.sites.items()
     }

@@ -33,7 +33,7 @@ EVENTS = (
     "rights.overdue",
     "subject_key.destroyed",
 )
-STEPS = ("end", "close", "check", "learn", "scan", "plan", "lapses", "retain", "rights", "consent")
+STEPS = ("end", "close", "check", "learn", "scan", "overdue", "plan", "lapses", "retain", "rights", "consent")
 LAPSE_SECONDS, DAY_MS = 30, 86_400_000
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
@@ -60,6 +60,7 @@ class Worker:
         self._services = services
         self._planned: dict[str, str] = {}
         self._looked: dict[str, int] = {}
+        self._reminded: dict[str, int] = {}
         self._retained: dict[str, int] = {}
         self._tended: dict[str, int] = {}
 
@@ -73,6 +74,7 @@ class Worker:
                 "check": self._check,
                 "learn": self._learn,
                 "scan": self._scan,
+                "overdue": self._overdue,
                 "plan": self._plan,
                 "lapses": self._lapses,
                 "retain": self._retain,
@@ -96,6 +98,8 @@ class Worker:
         log.info("worker.started")
         # beside the loop: a receiver that hangs must not keep a window from closing
         threading.Thread(target=self._services.deliveries.run, args=(stop,), daemon=True, name="webhooks").start()
+        threading.Thread(target=self._services.notifier.run, args=(stop,), daemon=True, name="notifications").start()
+        threading.Thread(target=self._services.anchors.run, args=(stop,), daemon=True, name="anchors").start()
         while not stop.is_set() and (parent is None or os.getppid() == parent):
             self.once()
             stop.wait(TICK_SECONDS)
@@ -103,8 +107,9 @@ class Worker:
         log.info("worker.stopped")
 
     def deliver(self) -> int:
-        """Send what webhooks are owed now; how many messages arrived. For a worker that runs once."""
-        return self._services.deliveries.once().delivered
+        """Anchor what is due and send what webhooks and mail are owed now; how many messages arrived. For a worker that runs once."""
+        self._services.anchors.once()
+        return self._services.deliveries.once().delivered + self._services.notifier.once()
 
     def _end(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
         """End the epochs that are over. Closing a window does so too; this finishes what a crash or a change of the declaration left."""
@@ -131,10 +136,10 @@ class Worker:
                 log.warning("release.held", site=site.name, measure=release.measure.name)
 
     def _learn(self, site: Site, done: Done) -> None:
-        """Publish a bundle when there is none yet or something was released since; the slot is the end of the newest closed window."""
+        """Publish a bundle when there is none yet or something was released or ordered since; the slot is the last closed window's end."""
         services = self._services
         slot = services.releases.last_closed(site.name) or 0
-        job = f"learn:{site.name}:{services.declaration_hash}"
+        job = f"learn:{site.name}:{services.declaration_hash}:{services.engine.revision(site)}"
         if services.claims.is_done(job, slot) or services.releases.unchecked(site.name):
             return  # learnt already, or somebody is still checking what there is to learn from
         if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
@@ -146,19 +151,17 @@ class Worker:
             log.info("bundle.published", site=site.name, version=version)
 
     def _scan(self, site: Site, done: Done) -> None:
-        """One scan for each epoch that has ended and whose windows are all closed."""
-        services = self._services
-        closed = services.releases.last_closed(site.name)
-        if closed is None or not site.audits:
-            return
-        slot = site.privacy.epoch_of(closed)
-        job = f"scan:{site.name}"
-        if services.claims.is_done(job, slot) or not services.releases.list(site.name, to_ms=slot, limit=1)[0]:
-            return
-        if services.claims.take(job, slot, now_ms=services.clock.now_ms()):
-            done.scans += services.scanner.scan(site, slot)
-            services.claims.finish(job, slot)
-            log.info("scan.done", site=site.name)
+        """The scans whose slot has come and whose windows are all decided, missed ones included."""
+        for result in self._services.schedule.run_due(site):
+            done.scans.append(result)
+            log.info("scan.done", site=site.name, audit=result.audit)
+
+    def _overdue(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Tell of findings past their due date, looked for at most twice a minute."""
+        slot = self._services.clock.now_ms() // (LAPSE_SECONDS * 1000)
+        if site.audits and self._reminded.get(site.name) != slot:
+            self._services.scanner.overdue(site)
+            self._reminded[site.name] = slot
 
     def _plan(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
         """Keep the plan of the declaration where web processes can read it. Two workers may make the same one."""

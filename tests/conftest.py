@@ -78,17 +78,20 @@ class House:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *options: str, sanitiser: bool = True) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        environment = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
             "TACIT_CONFIG": str(self.settings.config),
             "TACIT_DATA": str(self.settings.data),
             "TACIT_CUSTODY": str(self.settings.custody_directory),
             "TACIT_INTAKE_URL": self.settings.intake_url,
             "TACIT_RELEASED_URL": self.settings.released_url,
         }
+
+    def start(self, *options: str, sanitiser: bool = True) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         command = (
             [sys.executable, "-m", "tacit.cli", "serve", "--port", str(self.port), *options]
             if sanitiser
@@ -106,7 +109,7 @@ class House:
             ]
         )
         with (self.settings.data / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
@@ -133,12 +136,7 @@ class House:
         return self.clients[role]
 
     def tacit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "TACIT_CONFIG": str(self.settings.config),
-            "TACIT_DATA": str(self.settings.data),
-            "TACIT_CUSTODY": str(self.settings.custody_directory),
-            "COLUMNS": "200",
-        }
+        environment = self.environment | {"COLUMNS": "200"}
         return subprocess.run([sys.executable, "-m", "tacit.cli", *arguments], env=environment, capture_output=True, text=True, timeout=120)
 
     def consent(self, subject: str, **purposes: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
 
@@ -15,18 +16,28 @@ from tacit.core.ids import new_id
 
 
 class Role(StrEnum):
-    """`write` may send events and ask for decisions; `app` also handles consent; officers and auditors read; `admin` may do everything."""
+    """`write` may send events and ask for decisions; `app` also handles consent; `officer` reads and answers for findings and consent;
+    `auditor` reads and verifies and changes nothing; `manager` reads and looks after policies; `admin` may do everything.
+    """
 
     WRITE = "write"
     APP = "app"
     OFFICER = "officer"
     AUDITOR = "auditor"
+    MANAGER = "manager"
     ADMIN = "admin"
 
 
 SENDERS = frozenset({Role.WRITE, Role.APP, Role.ADMIN})
 CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
-READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
+READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
+RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
+"""Who decides on findings, signs them and says who is told."""
+
+PUBLIC: dict[str, Any] = {"security": []}
+"""`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
+POLICY_WRITERS = frozenset({Role.MANAGER, Role.ADMIN})
+POLICY_STOPPERS = frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN})
 
 keys = Table(
     "api_keys",

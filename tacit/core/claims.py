@@ -6,7 +6,7 @@ be safe to repeat, which closing a window, learning and scanning are.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Engine, String, Table, insert, or_, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, String, Table, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tacit.core.db import reading, released_metadata, writing
@@ -14,7 +14,7 @@ from tacit.core.db import reading, released_metadata, writing
 claims = Table(
     "claims",
     released_metadata,
-    Column("job", String(96), primary_key=True),
+    Column("job", String(160), primary_key=True),
     Column("slot", BigInteger, primary_key=True),
     Column("owner", String(40), nullable=False),
     Column("lease_ms", BigInteger, nullable=False),
@@ -53,6 +53,14 @@ class Claims:
         """Mark the slot as done for ever."""
         with writing(self._engine) as connection:
             connection.execute(update(claims).where(claims.c.job == job, claims.c.slot == slot).values(done=True))
+
+    def settle(self, job: str, slot: int, connection: Connection) -> bool:
+        """Mark the slot as done in the transaction that writes its result; False where another owner has taken it over meanwhile.
+
+        The caller rolls back on False, so that a result is written by exactly one owner, also by one that was stopped and woke up.
+        """
+        mine = (claims.c.job == job, claims.c.slot == slot, claims.c.owner == self._owner, claims.c.done.is_(False))
+        return connection.execute(update(claims).where(*mine).values(done=True)).rowcount == 1
 
     def is_done(self, job: str, slot: int) -> bool:
         """Whether somebody has finished the slot."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from pydantic import ValidationError
 from tacit.core.declaration import (
     CELL_LIMIT,
     Audit,
+    AuditTerms,
     Bounds,
+    ConsentTerms,
     Declaration,
     Dimension,
     Keys,
     Kind,
     Measure,
-    Policy,
+    Necessity,
     PrivacyTerms,
     RetentionTerms,
     Site,
@@ -32,7 +35,9 @@ from tacit.core.declaration import (
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
-from tacit.core.schema import BinsConfig, FileConfig, MeasureConfig, SiteConfig
+from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms
+from tacit.core.policies import policy_faults, policy_from, remedy_of, site_faults
+from tacit.core.schema import AuditConfig, BinsConfig, EvidenceConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
@@ -70,7 +75,7 @@ def parse(text: str, *, source: str = "") -> Declaration:
     faults = [fault for name, site in config.sites.items() for fault in _cross_checks(name, site)]
     if faults:
         raise ConfigurationInvalid(faults, source=source)
-    return Declaration({name: _site(name, site) for name, site in config.sites.items()})
+    return Declaration({name: _site(name, site) for name, site in config.sites.items()}, _evidence(config.evidence))
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -115,6 +120,11 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
     if faults:
         return faults
     expanded = _site(name, site)
+    found = [
+        (f"{at}.policies.{policy}", fault) for policy, one in expanded.policies.items() for fault in policy_faults(one, expanded.measures)
+    ]
+    for base, fault in [*found, *((at, fault) for fault in site_faults(expanded.policies))]:
+        faults.append({"path": f"{base}.{fault.path}", "detail": fault.detail, "remedy": remedy_of(fault)})
     for one in expanded.measures:
         if one.length > CELL_LIMIT:
             remedy = "declare fewer values or fewer dimensions"
@@ -137,35 +147,47 @@ def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimensio
 
 def _site(name: str, config: SiteConfig) -> Site:
     measures = [_measure(name, measure, one) for measure, one in config.measures.items()]
-    policies = {
-        policy: Policy(
-            name=policy,
-            zone=one.zone,
-            purpose=one.purpose,
-            arms=one.arms,
-            context=_dimensions(one.context),
-            reward_event=one.reward.event,
-            reward_within_ms=one.reward.within,
-            learner=one.learner,
-            explore=one.explore,
-            holdout=one.holdout,
-            share=one.share,
-            trigger=one.trigger,
-        )
-        for policy, one in config.policies.items()
-    }
+    policies = {policy: policy_from(policy, one, config.holdouts) for policy, one in config.policies.items()}
     audits = {
-        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share) for audit, one in config.audits.items()
+        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share, _audit_terms(one))
+        for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))
     terms = PrivacyTerms(config.privacy.epsilon, config.privacy.delta, config.privacy.epoch, config.privacy.window)
-    retention = RetentionTerms(config.retention.records, config.retention.messages)
-    site = Site(name, terms, config.jurisdiction.default, config.jurisdiction.header, tuple(measures), policies, audits, retention)
+    retention = RetentionTerms(config.retention.records, config.retention.messages, config.retention.served)
+    place = config.jurisdiction
+    consent = ConsentTerms(place.opt_out, _necessity(config.bias_detection) if config.bias_detection else None)
+    site = Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
     controller = config.controller.model_dump() if config.controller else None
     return replace(site, controller=controller, rights_due_ms=config.rights.due)
+
+
+def _necessity(config: NecessityConfig) -> Necessity:
+    start_ms, end_ms = (int(datetime.combine(day, time(), UTC).timestamp() * 1000) for day in (config.in_force, config.delete_by))
+    return Necessity(config.law, start_ms, end_ms, config.other_data, config.access, config.reason)
+
+
+def _audit_terms(config: AuditConfig) -> AuditTerms:
+    return AuditTerms(
+        schedule_ms=config.schedule,
+        offset_ms=config.offset or 0,
+        catch_up=config.catch_up,
+        open_at=config.open_at,
+        contain=config.contain,
+        due_breach_ms=config.due.breach,
+        due_attention_ms=config.due.attention,
+    )
+
+
+def _evidence(config: EvidenceConfig) -> EvidenceTerms:
+    anchor = None
+    if config.anchor:
+        folder = Path(config.anchor.folder) if config.anchor.folder else None
+        anchor = AnchorTerms(config.anchor.every, folder, tuple(config.anchor.mail), config.anchor.webhook)
+    return EvidenceTerms(config.origin, config.public, tuple(config.witnesses), anchor)
 
 
 def _measure(site: str, name: str, config: MeasureConfig) -> Measure:

@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
-from tacit.core.errors import StorageUnavailable
+from tacit.core.errors import InvalidRequest, StorageUnavailable
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -49,22 +49,30 @@ def connect(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that may write; committed at the end. Raises `StorageUnavailable` when the database cannot take it."""
+    """One transaction that may write; committed at the end.
+
+    Raises `StorageUnavailable` when the database cannot take it, and `InvalidRequest` for a value that no database holds: Postgres knows no
+    text with a zero byte.
+    """
     try:
         with engine.connect().execution_options(tacit_writes=True) as connection, connection.begin():
             yield connection
     except OperationalError as error:
         raise StorageUnavailable(_reason(str(error.orig))) from error
+    except DataError:
+        raise InvalidRequest("a value in it cannot be stored or looked for") from None
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One transaction that only reads."""
+    """One transaction that only reads. Raises as `writing` does."""
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
     except OperationalError as error:
         raise StorageUnavailable(_reason(str(error.orig))) from error
+    except DataError:
+        raise InvalidRequest("a value in it cannot be stored or looked for") from None
 
 
 def empty_wal(engine: Engine) -> bool:

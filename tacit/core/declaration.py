@@ -11,13 +11,15 @@ import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from tacit.core.clock import iso
 from tacit.core.evidence import canonical
+from tacit.core.evidence_terms import EvidenceTerms
 
 OTHER = "other"
 """The cell of every value outside a declared domain."""
@@ -143,6 +145,8 @@ class Measure:
     """Which sums will be read: `none`, `prefix`, or `sliding:W` for the last W windows."""
     block: int = BLOCK
     """Windows after which correlated noise starts afresh."""
+    whole: bool = False
+    """Whether the first block is that long already, the number of windows being known; otherwise blocks start short and grow."""
     keys: Keys | None = None
     local_epsilon: Decimal | None = None
     """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
@@ -189,7 +193,7 @@ class Measure:
             "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
             "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
             "subject_of": self.subject_of,
-        }
+        } | ({"whole": True} if self.whole else {})
 
     @cached_property
     def id(self) -> int:
@@ -228,10 +232,46 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
         value=ValueRange(*value) if value else None,
         over_time=definition.get("over_time", "none"),
         block=definition.get("block", BLOCK),
+        whole=definition.get("whole", False),
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A part `[low, high)` of a numbered line of people: policies with parts that do not overlap never share a person."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """People kept out of every policy of a site."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a policy runs: from `start_ms` on, and before `stop_ms`; None is open."""
+
+    start_ms: int | None = None
+    stop_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A measure of the site that must stay above or below a value while the policy runs; of one cell where it names one."""
+
+    measure: str
+    cell: Mapping[str, str] | None = None
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -250,16 +290,66 @@ class Policy:
     holdout: float
     share: Decimal
     trigger: Mapping[str, Any] | None = None
+    targeting: Mapping[str, Any] | None = None
+    rollout: float = 1.0
+    namespace: Namespace | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    """Those of the whole site."""
+    schedule: Schedule | None = None
+    max_step: float | None = None
+    """The most that a cell's weights move in one update, as total variation distance."""
+    guardrails: tuple[Guardrail, ...] = ()
+    approval: bool = False
+    """Whether what stands in the file waits for somebody's approval."""
+    planned_windows: int | None = None
+    """For how many windows it is meant to run: noise that is chosen for that is smaller."""
+    factors: tuple[str, ...] = ()
+    """The arms' parameters that a factorial learner learns about."""
+    transitions: str | None = None
+    """The measure of transitions that a Markov learner reads."""
 
     @property
     def default_arm(self) -> str:
         """The first arm: what the holdout sees and what is shown when nothing is known."""
         return next(iter(self.arms))
 
+    @property
+    def held_out(self) -> float:
+        """Part of the people that see the default arm as a measure of comparison: the policy's holdout and the site's together."""
+        return 1 - (1 - self.holdout) * math.prod(1 - one.share for one in self.holdouts) if self.holdouts else self.holdout
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that the engine acts on, as JSON."""
+        found = asdict(replace(self, context=()))
+        return found | {"context": {d.name: list(d.values) for d in self.context}, "share": str(self.share.normalize())}
+
     @cached_property
     def arm_dimension(self) -> Dimension:
         """The arms, and `holdout` after them where the policy has one."""
-        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout else tuple(self.arms), closed=True)
+        return Dimension("arm", (*self.arms, HOLDOUT) if self.holdout or self.holdouts else tuple(self.arms), closed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTerms:
+    """When an audit is scanned and what follows from what a scan finds.
+
+    Slots are the moments `offset_ms + k * schedule_ms` since 1970-01-01T00:00Z; of missed ones the newest `catch_up` are made up for.
+    """
+
+    schedule_ms: int = 86_400_000
+    offset_ms: int = 0
+    catch_up: int = 7
+    open_at: str = "breach"
+    """From which verdict a finding is opened: `breach` or `attention`."""
+    contain: str = "nothing"
+    """What is done about the policy at a breach, before anybody has looked: `nothing`, `pause` or `equalise`."""
+    due_breach_ms: int = 14 * 86_400_000
+    due_attention_ms: int = 30 * 86_400_000
+
+    def due_ms(self, verdict: str) -> int:
+        """How long somebody has for a finding of that verdict."""
+        return self.due_attention_ms if verdict == "attention" else self.due_breach_ms
 
 
 @dataclass(frozen=True)
@@ -272,6 +362,7 @@ class Audit:
     purpose: str
     limit: float
     share: Decimal
+    terms: AuditTerms = AuditTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +390,32 @@ class RetentionTerms:
 
     records_ms: int = 1095 * 86_400_000
     messages_ms: int = 30 * 86_400_000
+    served_ms: int = 365 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Necessity:
+    """An operator's statement, in the operator's words, that looking for bias without consent is strictly necessary for a time."""
+
+    law: str
+    in_force_ms: int
+    delete_by_ms: int
+    other_data: str
+    access: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is shown."""
+        times = {"in_force": iso(self.in_force_ms), "delete_by": iso(self.delete_by_ms)}
+        return {"law": self.law, **times, "other_data": self.other_data, "access": self.access, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentTerms:
+    """What may be presumed of people who have said nothing. By default nothing."""
+
+    opt_out: bool = False
+    bias_detection: Necessity | None = None
 
 
 @dataclass(frozen=True)
@@ -313,6 +430,7 @@ class Site:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
+    terms: ConsentTerms = ConsentTerms()
     controller: Mapping[str, str] | None = None
     """Who is responsible, `name` and `contact`, as it stands on receipts and in answers."""
     rights_due_ms: int = 30 * 86_400_000
@@ -338,9 +456,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All sites of an installation."""
+    """All sites of an installation, and the terms of its evidence log."""
 
     sites: Mapping[str, Site]
+    evidence: EvidenceTerms = field(default_factory=EvidenceTerms)
 
 
 REWARD = Dimension("reward", ("0", "1"), closed=True)
@@ -360,6 +479,8 @@ def policy_measure(site: str, policy: Policy) -> Measure:
         dimensions=(*policy.context, policy.arm_dimension, REWARD),
         share=policy.share,
         over_time="prefix",
+        block=policy.planned_windows or BLOCK,
+        whole=policy.planned_windows is not None,
         subject_of=policy.name,
     )
 

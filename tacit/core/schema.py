@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import math
 import re
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from tacit.core.declaration import BLOCK, FAIRNESS_AUDIT, HOLDOUT, MEASUREMENT, OTHER, PERSONALISATION
 
@@ -57,11 +61,39 @@ def _domain(values: list[Any]) -> list[str]:
     return texts
 
 
+def _address_of_hook(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the address cannot be read") from None
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= 2000
+    if not plain or not parts.hostname or "@" in parts.netloc or parts.scheme not in (("https", "http") if local else ("https",)):
+        raise ValueError("a webhook is https:// with a host and without a password; http:// is for loopback only")
+    return url
+
+
+def _witness(key: str) -> str:
+    name, _, rest = key.partition("+")
+    key_id, _, encoded = rest.partition("+")
+    try:
+        material = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        material = b""
+    named = re.fullmatch(r"\S{1,255}", name) and len(material) == 33 and material[0] == 4
+    if not named or sha256(name.encode() + b"\n" + material).hexdigest()[:8] != key_id:
+        raise ValueError("a witness is its verifier key, name+key id+base64, of the Ed25519 cosignature kind (c2sp.org/tlog-cosignature)")
+    return key
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
+Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,255}$")]
 Duration = Annotated[int, BeforeValidator(duration_ms)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal)]
 Share = Annotated[Exact, Field(gt=0, le=1)]
 Domain = Annotated[list[Any], AfterValidator(_domain), Field(min_length=1, max_length=10_000)]
+Statement = Annotated[str, Field(min_length=20, max_length=4_000)]
 Purpose = Literal["measurement", "personalisation", "fairness_audit"]
 
 
@@ -85,6 +117,24 @@ class PrivacyConfig(_Strict):
 class JurisdictionConfig(_Strict):
     default: Slug = "eu"
     header: str | None = None
+    opt_out: bool = False
+
+
+class NecessityConfig(_Strict):
+    """The statement that opens the bias-detection route, from one date until another, in UTC; by the second the data is deleted."""
+
+    law: Statement
+    in_force: date = Field(alias="from")
+    delete_by: date = Field(alias="until")
+    other_data: Statement
+    access: Statement
+    reason: Statement
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NecessityConfig:
+        if self.in_force >= self.delete_by:
+            raise ValueError("`from` must be before `until`")
+        return self
 
 
 class ValueConfig(_Strict):
@@ -186,6 +236,46 @@ class RewardConfig(_Strict):
     within: Duration = UNITS["h"] // 2
 
 
+class NamespaceConfig(_Strict):
+    name: Slug
+    low: float = Field(alias="from", ge=0, lt=1)
+    high: float = Field(alias="to", gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NamespaceConfig:
+        if self.low >= self.high:
+            raise ValueError("`from` must be below `to`")
+        return self
+
+
+class ScheduleConfig(_Strict):
+    """ISO 8601 with a zone, `2026-12-01T08:00:00+01:00`."""
+
+    start: AwareDatetime | None = None
+    stop: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScheduleConfig:
+        if self.start and self.stop and self.start >= self.stop:
+            raise ValueError("`start` must be before `stop`")
+        return self
+
+
+class GuardrailConfig(_Strict):
+    """Of one cell of a measure, or of all of them together."""
+
+    measure: Slug
+    cell: dict[Slug, str] | None = Field(default=None, min_length=1, max_length=6)
+    least: float | None = Field(default=None, alias="min", allow_inf_nan=False)
+    most: float | None = Field(default=None, alias="max", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> GuardrailConfig:
+        if (self.least is None) == (self.most is None):
+            raise ValueError("a guardrail has either `min` or `max`")
+        return self
+
+
 class PolicyConfig(_Strict):
     zone: Slug
     purpose: Purpose = PERSONALISATION
@@ -193,10 +283,20 @@ class PolicyConfig(_Strict):
     context: dict[Slug, Domain] = Field(default_factory=dict, max_length=6)
     trigger: dict[str, Any] | None = None
     reward: RewardConfig
-    learner: Literal["fixed", "thompson"] = "thompson"
+    learner: Literal["fixed", "factorial", "thompson", "top_two", "gbt", "markov"] = "thompson"
+    factors: list[Slug] = Field(default_factory=list, max_length=6)
+    transitions: Slug | None = None
+    planned_windows: int | None = Field(default=None, ge=2, le=10_000)
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
+    targeting: dict[str, Any] | None = None
+    rollout: float = Field(default=1.0, ge=0, le=1)
+    namespace: NamespaceConfig | None = None
+    schedule: ScheduleConfig | None = None
+    max_step: float | None = Field(default=None, gt=0, le=1)
+    guardrails: list[GuardrailConfig] = Field(default_factory=list, max_length=20)
+    approval: Literal["required", "none"] = "none"
 
     @model_validator(mode="after")
     def _reserved(self) -> PolicyConfig:
@@ -206,6 +306,26 @@ class PolicyConfig(_Strict):
             raise ValueError("a context key cannot be called 'arm' or 'reward'")
         return self
 
+    @model_validator(mode="after")
+    def _learns(self) -> PolicyConfig:
+        if bool(self.factors) != (self.learner == "factorial"):
+            raise ValueError("`factors` names the arms' parameters that `learner: factorial` learns about: give both or none")
+        for factor in self.factors:
+            if any(factor not in parameters for parameters in self.arms.values()):
+                raise ValueError("a factor is a parameter that every arm has")
+        if bool(self.transitions) != (self.learner == "markov"):
+            raise ValueError("`transitions` names the measure that `learner: markov` reads: give both or none")
+        if self.transitions and any(not isinstance(parameters.get("next"), str) for parameters in self.arms.values()):
+            raise ValueError("with `learner: markov` each arm's parameter `next` is the value that it leads to")
+        return self
+
+
+class DueConfig(_Strict):
+    """How long somebody has for a finding, by its verdict; two weeks and thirty days."""
+
+    breach: Duration = 14 * UNITS["d"]
+    attention: Duration = 30 * UNITS["d"]
+
 
 class AuditConfig(_Strict):
     policy: Slug
@@ -213,19 +333,28 @@ class AuditConfig(_Strict):
     purpose: Purpose = FAIRNESS_AUDIT
     limit: float = Field(default=0.05, gt=0, lt=1)
     share: Share
+    schedule: Duration = UNITS["d"]
+    offset: Duration | None = None
+    catch_up: int = Field(default=7, ge=1, le=1_000)
+    open_at: Literal["breach", "attention"] = "breach"
+    contain: Literal["nothing", "pause", "equalise"] = "nothing"
+    due: DueConfig = DueConfig()
 
     @model_validator(mode="after")
-    def _reserved(self) -> AuditConfig:
+    def _fits(self) -> AuditConfig:
         if {"arm", "reward"} & set(self.groups):
             raise ValueError("a group cannot be called 'arm' or 'reward'")
+        if self.offset is not None and self.offset >= self.schedule:
+            raise ValueError("`offset` must be shorter than `schedule`")
         return self
 
 
 class RetentionConfig(_Strict):
-    """For how long consent records stay after they ended, and webhook messages after they were settled; three years and thirty days."""
+    """For how long consent records stay after they ended, webhook messages after they were settled, and who was shown a notice."""
 
     records: Duration = 1095 * UNITS["d"]
     messages: Duration = 30 * UNITS["d"]
+    served: Duration = 365 * UNITS["d"]
 
 
 class ControllerConfig(_Strict):
@@ -256,12 +385,37 @@ class SiteConfig(_Strict):
     jurisdiction: JurisdictionConfig = JurisdictionConfig()
     measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
+    holdouts: dict[Slug, Annotated[float, Field(gt=0, le=0.5)]] = Field(default_factory=dict, max_length=10)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
     controller: ControllerConfig | None = None
     rights: RightsConfig = RightsConfig()
+    bias_detection: NecessityConfig | None = None
+
+
+class AnchorConfig(_Strict):
+    """Where checkpoints of the evidence log are put at least so often."""
+
+    every: Duration = UNITS["d"]
+    folder: str | None = None
+    mail: list[Address] = Field(default_factory=list, max_length=20)
+    webhook: Annotated[str, AfterValidator(_address_of_hook)] | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> AnchorConfig:
+        if not (self.folder or self.mail or self.webhook):
+            raise ValueError("an anchor needs at least one of `folder`, `mail` and `webhook`")
+        return self
+
+
+class EvidenceConfig(_Strict):
+    origin: str | None = Field(default=None, pattern=r"^[^\s+\x00-\x1f\x7f]{1,255}$")
+    public: bool = False
+    witnesses: list[Annotated[str, AfterValidator(_witness)]] = Field(default_factory=list, max_length=16)
+    anchor: AnchorConfig | None = None
 
 
 class FileConfig(_Strict):
+    evidence: EvidenceConfig = EvidenceConfig()
     sites: dict[Slug, SiteConfig] = Field(min_length=1)

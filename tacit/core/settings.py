@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +21,12 @@ class Settings(BaseSettings):
     released_url: str = Field(default="", description="SQLAlchemy URL of the released vault; a SQLite file in `data` when empty.")
     root_key: SecretStr | None = Field(default=None, description="Root key, 64 hexadecimal digits; a 0600 file in `data` when unset.")
     custody: Path | None = Field(default=None, description="Directory of epoch and window keys; memory-backed (/dev/shm) by default.")
+    kill: str = Field(default="", description="Policies that stand still in this process: `site/policy`, with commas between.")
+
+    def killed(self, site: str) -> frozenset[str]:
+        """The policies of a site that the environment has stopped."""
+        pairs = (one.strip().partition("/") for one in self.kill.split(","))
+        return frozenset(policy for named, _, policy in pairs if named == site and policy)
 
     @property
     def intake_location(self) -> str:
@@ -52,3 +59,35 @@ def _fingerprint(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(path.as_posix().encode()).hexdigest()[:12]
+
+
+class MailSettings(BaseSettings):
+    """The server that findings are mailed through. Environment variables with the prefix `TACIT_SMTP_`; each is in `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(env_prefix="TACIT_SMTP_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    host: str = Field(default="", description="The server's name; nothing is mailed while it is empty.")
+    port: int = Field(default=587, ge=1, le=65535, description="465 is usual for `tls`.")
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="`none` is for a server on this machine only.")
+    sender: str = Field(default="", description="The address that mails come from.")
+    user: str = Field(default="", description="Log in under this name; no log-in when empty.")
+    password: SecretStr | None = Field(default=None, description="The password; or it stands in a file.")
+    password_file: Path | None = Field(default=None, description="A file that holds the password alone; read at each log-in.")
+    ca_file: Path | None = Field(default=None, description="Certificates to trust instead of the system's.")
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> MailSettings:
+        if self.security == "none" and self.host and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("mail leaves this machine encrypted only: set TACIT_SMTP_SECURITY to starttls or tls")
+        return self
+
+    @property
+    def ready(self) -> bool:
+        """Whether anything can be mailed."""
+        return bool(self.host and self.sender)
+
+    def secret(self) -> str:
+        """The password. Raises `OSError` for a file that cannot be read."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        return self.password_file.read_text(encoding="utf-8").strip() if self.password_file else ""

@@ -45,11 +45,11 @@ class Lift:
     clicked: float
 
 
-def learned(policy: Policy, measure: Measure, releases: Sequence[Release], generator: Generator) -> Allocation:
+def learned(policy: Policy, measure: Measure, releases: Sequence[Release], _generator: Generator) -> Allocation:
     """The product's own learner."""
     from adjust.learn import learn
 
-    found = learn(policy, measure, releases, rng=generator)
+    found = learn(policy, measure, releases)
     return Allocation(found.weights, found.marginal)
 
 

@@ -19,6 +19,7 @@ from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
 from adjust.current import Deciders
 from adjust.decide import Decider
+from adjust.models_store import ModelStore
 from adjust.push import Changes
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
@@ -49,12 +50,12 @@ def authorise(headers: Mapping[str, str], roles: frozenset[Role], named: str | N
 
 
 def render(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    return 400, [(b"x-problem", problem.type.encode())], problem.diagnostics().encode()
+    return 400, [(b"x-problem", problem.type.encode())], json.dumps({"type": problem.type, "detail": problem.diagnostics()}).encode()
 
 
-def ask(body: Any, *, key: str = "sender", method: str = "POST", published: bool = True) -> tuple[str, Any]:
+def ask(body: Any, *, key: str = "sender", method: str = "POST", published: bool = True, declared: Any = None) -> tuple[str, Any]:
     """The problem's type or an empty text, and the decoded or raw answer."""
-    decider = Decider.from_bundle(payload(policy())) if published else None
+    decider = Decider.from_bundle(payload(declared or policy())) if published else None
     endpoint = AdjustEndpoint(lambda _site: decider, authorise, render)
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     half = len(content) // 2
@@ -130,6 +131,30 @@ def test_an_admin_names_the_site() -> None:
     assert ask({"zone": "front.headline", "site": "newsroom"}, key="admin")[0] == ""
 
 
+def test_signals_that_do_not_fire_the_trigger_show_the_default_and_are_not_counted() -> None:
+    declared = policy(trigger={"any": [{"scroll_depth": {"gt": 50}}]}, holdout=0.0)
+    body = {"policy": "headline", "unit": "u"}
+    assert ask(body | {"signals": {"scroll_depth": 51}}, declared=declared)[1].keys().isdisjoint({"counted"})
+    _, answer = ask(body | {"signals": {"scroll_depth": 50}}, declared=declared)
+    assert (answer["reason"], answer["arm"], answer["propensity"], answer["counted"]) == ("not_triggered", "control", 1.0, False)
+    assert "counted" not in ask(body, declared=declared)[1]
+
+
+def test_many_questions_are_answered_each_by_itself() -> None:
+    good = {"zone": "front.headline", "unit": "u"}
+    bad = [{}, {"policy": CANARY}, {"zone": "front.headline", "unit": 3}, CANARY, {"questions": []}, good | {"site": CANARY}]
+    problem, answer = ask({"questions": [good, *bad, good]})
+    assert problem == ""
+    first, *refused, last = answer["answers"]
+    assert first == last == ask(good)[1]
+    types = [one["problem"]["type"] for one in refused]
+    assert types == ["invalid-request", "unknown-policy", "invalid-request", "invalid-request", "invalid-request", "invalid-request"]
+    assert CANARY not in json.dumps(answer)
+    assert ask({"questions": [good] * 51})[0] == "invalid-request"
+    assert ask({"questions": [good], "site": "newsroom"}, key="admin")[1]["answers"] == [first]
+    assert ask({"questions": [good]}, published=False)[1]["answers"][0]["problem"]["type"] == "no-bundle"
+
+
 class Client:
     """Asks an application in this process."""
 
@@ -161,7 +186,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         )
 
     app.state.database, app.state.deciders = database, deciders
-    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock())
+    app.state.engine = Engine(releases, bundles, PolicyHistory(database), MemoryEvidence(), ROOT, FixedClock(), ModelStore(database))
     yield Client(app)
     database.dispose()
 

@@ -27,7 +27,7 @@ def _clear(**changes: object) -> list:
 
 
 def test_before_the_first_release_every_arm_is_alike() -> None:
-    found = learn(POLICY, MEASURE, [], rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, [])
     assert len(found.weights) == 9
     assert all(weights == [1 / 3] * 3 for weights in (*found.weights.values(), found.general, found.marginal))
     assert found.rates == [None] * 3
@@ -35,7 +35,7 @@ def test_before_the_first_release_every_arm_is_alike() -> None:
 
 def test_a_clearly_better_arm_gets_almost_everybody() -> None:
     """The arm is 25 standard deviations ahead over all cells; that noise hides it has a chance far below 1e-6."""
-    found = learn(POLICY, MEASURE, _clear(), rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, _clear())
     assert found.windows == 4
     assert found.marginal[1] > 0.9
     assert all(found.weights[cell][1] > 0.8 for cell in CELLS)
@@ -44,7 +44,7 @@ def test_a_clearly_better_arm_gets_almost_everybody() -> None:
 
 
 def test_weights_are_probabilities_and_leave_the_declared_part_for_exploring() -> None:
-    found = learn(POLICY, MEASURE, _clear(), rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, _clear())
     for weights in (*found.weights.values(), found.general, found.marginal):
         assert sum(weights) == pytest.approx(1)
         assert min(weights) >= 0.03 / 3 - 1e-12
@@ -52,25 +52,25 @@ def test_weights_are_probabilities_and_leave_the_declared_part_for_exploring() -
 
 @pytest.mark.parametrize("usable", [False, None])
 def test_a_release_that_is_not_usable_is_never_used(usable: bool | None) -> None:
-    found = learn(POLICY, MEASURE, _clear(usable=usable), rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, _clear(usable=usable))
     assert (found.windows, found.marginal) == (0, [1 / 3] * 3)
 
 
 def test_a_release_of_an_older_definition_is_never_used() -> None:
     older = replace(MEASURE, share=Decimal("0.1"))
-    found = learn(POLICY, MEASURE, _clear(measure=older), rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, _clear(measure=older))
     assert found.windows == 0
 
 
 def test_the_fixed_learner_never_moves() -> None:
-    found = learn(policy(learner="fixed"), MEASURE, _clear(), rng=np.random.default_rng())
+    found = learn(policy(learner="fixed"), MEASURE, _clear())
     assert all(weights == pytest.approx([1 / 3] * 3) for weights in found.weights.values())
     assert found.rates[1] is not None
 
 
 def test_cells_without_people_take_the_general_weights_and_leave_the_bundle() -> None:
     """An empty cell holds noise only; that its noise looks like a thousand people has a chance far below 1e-6."""
-    found = learn(POLICY, MEASURE, _clear(), rng=np.random.default_rng())
+    found = learn(POLICY, MEASURE, _clear())
     entry = policy_entry(POLICY, found.weights, found.general, windows=found.windows)
     assert set(entry["weights"]) <= set(CELLS)
 
@@ -80,7 +80,7 @@ def test_pure_noise_moves_no_arm_for_good() -> None:
     rng = np.random.default_rng()
     rates = {cell: [0.03] * 4 for cell in CELLS}
     people = {cell: [200, 200, 200, 30] for cell in CELLS}
-    shares = [learn(POLICY, MEASURE, [draw(MEASURE, rates, people, rng)], rng=rng).marginal for _ in range(40)]
+    shares = [learn(POLICY, MEASURE, [draw(MEASURE, rates, people, rng)]).marginal for _ in range(40)]
     assert np.abs(np.mean(shares, axis=0) - 1 / 3).max() < 5.5 * 0.4714 / 40**0.5
 
 
@@ -89,7 +89,7 @@ def test_the_holdout_informs_the_default_arm() -> None:
     rng = np.random.default_rng()
     rates = {cell: [0.0, 0.03, 0.03, 0.12] for cell in CELLS}
     people = {cell: [0, 900, 900, 900] for cell in CELLS}
-    found = learn(POLICY, MEASURE, [draw(MEASURE, rates, people, rng, number=t) for t in range(4)], rng=rng)
+    found = learn(POLICY, MEASURE, [draw(MEASURE, rates, people, rng, number=t) for t in range(4)])
     assert found.marginal[0] > 0.8
 
 
@@ -100,7 +100,7 @@ def test_every_shape_is_learned_from(arms: int, context: tuple[Dimension, ...], 
     rng = np.random.default_rng()
     for scale in (0.0, 5.0, 500.0):
         vector = np.rint(rng.normal(0, scale, measure.cells)).astype(int).tolist()
-        found = learn(wide, measure, [release(measure, vector, scale=scale)], rng=rng)
+        found = learn(wide, measure, [release(measure, vector, scale=scale)])
         assert all(sum(w) == pytest.approx(1) and np.isfinite(w).all() for w in (*found.weights.values(), found.general, found.marginal))
 
 
@@ -126,7 +126,7 @@ def test_correlated_noise_is_read_from_its_rows() -> None:
     misses = []
     for _ in range(80):
         exact = [draw(MEASURE, rates, people, rng, number=t, scale=0.0) for t in range(20)]
-        found = learn(POLICY, MEASURE, streamed(exact, list(rng.normal(0, 20.0, (20, MEASURE.cells))), scale=20.0), rng=rng)
+        found = learn(POLICY, MEASURE, streamed(exact, list(rng.normal(0, 20.0, (20, MEASURE.cells))), scale=20.0))
         misses.append(np.array(found.rates) - (0.05, 0.10, 0.05))
     assert found.windows == 20
     assert np.sqrt(np.mean(np.square(misses))) < 0.0055
@@ -140,7 +140,7 @@ def _lift(scale: float) -> float:
     table = {cell: [*rates, rates[0]] for cell in CELLS}
     releases, given = [], 0.0
     for t in range(8):
-        weights = learn(four, measure, releases, rng=rng).weights
+        weights = learn(four, measure, releases).weights
         shares = {cell: np.array([*(0.95 * np.array(weights[cell])), 0.05]) for cell in CELLS}
         people = {cell: rng.multinomial(625, shares[cell]).tolist() for cell in CELLS}
         given += sum(float(np.dot(people[cell], table[cell])) for cell in CELLS)

@@ -15,6 +15,7 @@ from sqlalchemy import update
 import adjust.service
 from adjust.bundle import Bundle
 from adjust.errors import BundleInvalid
+from adjust.models_store import ModelStore
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from adjust.tables import bundles
@@ -32,7 +33,7 @@ class House:
     def __init__(self, database: Database) -> None:
         self.database, self.evidence, self.clock = database, MemoryEvidence(), FixedClock()
         self.bundles, self.history = BundleStore(database, ROOT), PolicyHistory(database)
-        self.engine = Engine(ReleaseStore(database), self.bundles, self.history, self.evidence, ROOT, self.clock)
+        self.engine = Engine(ReleaseStore(database), self.bundles, self.history, self.evidence, ROOT, self.clock, ModelStore(database))
 
     def payload(self) -> dict[str, Any]:
         found = self.bundles.latest_payload("newsroom")

@@ -12,6 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from audit.api import router
+from audit.findings import Finding
+from audit.findings_store import add
 from audit.store import AuditStore, Scan
 from tacit.core.access import READERS, Caller, Role
 from tacit.core.db import writing
@@ -59,7 +61,10 @@ def fill(store: AuditStore, scans: int) -> None:
         scan = Scan(f"scan_{number:03d}", "newsroom", "by_age", number, number * 1000, "breach", {"limit": 0.05})
         with writing(store.engine) as connection:
             store.save_scan(scan, connection)
-            store.open_finding(scan, f"subject {number}", {}, connection)
+            add(
+                connection,
+                Finding(f"finding_{number:03d}", "newsroom", "by_age", scan.id, f"subject {number}", "breach", "open", number, number, {}),
+            )
 
 
 @pytest.mark.parametrize("path", ["/v1/audits", "/v1/findings"])

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, update
 
 from audit.log import Log
 from audit.scan import Scanner, exit_code
-from audit.store import DUE_AFTER_MS, AuditStore
+from audit.store import AuditStore
 from audit.tables import findings
 from privacy.releases import ReleaseStore
 from tacit.core.db import writing
@@ -68,7 +68,7 @@ def test_a_planted_exposure_skew_is_a_breach_and_opens_a_finding(house: House) -
     subject = {f.subject: f for f in opened}["age_band=55_plus exposure larger"]
     assert subject.state == "open"
     assert subject.scan_id == result.scan.id
-    assert subject.due_ms == subject.opened_ms + DUE_AFTER_MS
+    assert subject.due_ms == subject.opened_ms + SITE.audits["by_age"].terms.due_breach_ms
     assert subject.detail["comparison"]["difference"] == pytest.approx(-0.2, abs=0.05)
     (alert,), _ = house.store.alerts("newsroom")
     assert alert.kind == "audit.breach"

@@ -10,13 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from consent import tables
+from consent.explaining import Explanations
 from consent.gate import Gate
 from consent.models import ConsentRequest, Notice, Signals
+from consent.notices import Notices
 from consent.receipts import Receipts
+from consent.rules import Rules, SiteRules
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from tacit.core.db import connect, intake_metadata
+from tacit.core.evidence import Entry
 from tacit.core.rootkey import RootKey
+from tests.consent.signals.encoder import DAY_MS, Tc
 
 SITE = "newsroom"
 CANARY = "canary-7f3a@example.org"
@@ -64,6 +69,15 @@ class NotedChoices:
 
 
 @dataclass
+class NotedEvidence:
+    entries: list[Entry] = field(default_factory=list)
+
+    def append(self, entries: Sequence[Entry], connection: Connection | None = None) -> list[int]:
+        self.entries += entries
+        return list(range(len(self.entries) - len(entries), len(self.entries)))
+
+
+@dataclass
 class Room:
     engine: Engine
     clock: FixedClock
@@ -73,6 +87,9 @@ class Room:
     choices: NotedChoices
     receipts: Receipts
     service: ConsentService
+    evidence: NotedEvidence
+    notices: Notices
+    explanations: Explanations
     path: Path
 
     def close(self) -> None:
@@ -80,15 +97,40 @@ class Room:
         self.engine.dispose()
 
 
-def room(path: Path, *, root: RootKey | None = None, clock: FixedClock | None = None) -> Room:
+def room(path: Path, *, root: RootKey | None = None, clock: FixedClock | None = None, here: SiteRules | None = None) -> Room:
     engine = connect(f"sqlite:///{path / 'intake.db'}")
     intake_metadata.create_all(engine)
+    return furnished(engine, path, root=root, clock=clock, here=here)
+
+
+def furnished(
+    engine: Engine, path: Path, *, root: RootKey | None = None, clock: FixedClock | None = None, here: SiteRules | None = None
+) -> Room:
+    """A room on a vault that has its tables."""
     clock = clock or FixedClock()
     root = root or RootKey(b"r" * 32)
     subjects = Subjects(engine, root, clock)
     staged, choices, receipts = NotedStaging(), NotedChoices(), Receipts(root)
-    service = ConsentService(engine, subjects, staged, choices, receipts, clock)
-    return Room(engine, clock, subjects, Gate(engine, subjects, clock), staged, choices, receipts, service, path)
+    rules, evidence = Rules({SITE: here} if here else {}), NotedEvidence()
+    return Room(
+        engine=engine,
+        clock=clock,
+        subjects=subjects,
+        gate=Gate(engine, subjects, clock, rules=rules),
+        staged=staged,
+        choices=choices,
+        receipts=receipts,
+        service=ConsentService(engine, subjects, staged, choices, receipts, clock, rules=rules),
+        evidence=evidence,
+        notices=Notices(engine, subjects, evidence, clock),
+        explanations=Explanations(engine, subjects, rules, clock),
+        path=path,
+    )
+
+
+def tcf(*consents: int, **content: Any) -> str:
+    """A TCF string that may be relied on at `START_MS`, with these purpose consents."""
+    return Tc(created_ms=19_600 * DAY_MS, updated_ms=19_600 * DAY_MS, consents=list(consents), **content).text()
 
 
 def asking(subject: str = CANARY, *, gpc: bool = False, **purposes: bool) -> ConsentRequest:

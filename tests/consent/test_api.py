@@ -21,7 +21,7 @@ from tacit.core.access import Caller, Role
 from tacit.core.configuration import parse
 from tacit.core.db import reading
 from tacit.core.errors import Forbidden, Problem, RequestTooLarge, Unauthenticated
-from tests.consent.support import CANARY, NOTICE, SITE, Room
+from tests.consent.support import CANARY, NOTICE, SITE, Room, tcf
 
 STATUS = {Unauthenticated: 401, Forbidden: 403, RequestTooLarge: 413, IdempotencyConflict: 409}
 PATHS = ["", "/withdraw", "/query", "/history", "/receipt"]
@@ -142,7 +142,7 @@ def test_one_of_several_sec_gpc_headers_is_enough(client: Client, here: Room) ->
 
 @pytest.mark.parametrize(("signal", "state"), [(True, "refused"), (False, "granted"), (None, "granted")])
 def test_gpc_in_the_body_removes_and_never_overrules_the_header(client: Client, here: Room, signal: bool | None, state: str) -> None:
-    sent = body(signals={"gpc": signal, "tcf": "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"})
+    sent = body(signals={"gpc": signal, "tcf": tcf(8, 9)})
     assert here.receipts.verify(client.post("/v1/consents", json=sent).json())["decisions"][0]["state"] == state
     with_header = client.post("/v1/consents", json=sent, headers={"Sec-GPC": "1"}).json()
     assert here.receipts.verify(with_header)["decisions"][0]["state"] == "refused"

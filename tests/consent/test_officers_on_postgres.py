@@ -18,6 +18,7 @@ from consent.tables import consent_records
 from consent.webhooks import Webhooks
 from tacit import migrations
 from tacit.core.db import connect, reading, writing
+from tacit.core.errors import InvalidRequest
 from tacit.core.rootkey import RootKey
 from tests.consent.receiver import receiving
 from tests.consent.support import SITE, FixedClock, NotedChoices, NotedStaging, asking
@@ -30,6 +31,8 @@ def test_postgres_tells_each_change_and_lapse_once_and_lets_only_retention_delet
     with server(tmp_path / "postgres") as url:
         engine = connect(empty_database(url, "officers"))
         migrations.upgrade(engine, "intake")
+        with pytest.raises(InvalidRequest), reading(engine) as connection:  # a text that Postgres cannot hold is the sender's fault
+            connection.execute(select(consent_records.c.seq).where(consent_records.c.site == "news\x00room"))
         service = ConsentService(engine, Subjects(engine, root, clock), NotedStaging(), NotedChoices(), Receipts(root), clock)
         hooks, retention = Webhooks(engine, root, clock), Retention(engine, DECLARED, clock)
 

@@ -28,11 +28,11 @@ def test_an_overdue_request_is_told_once_a_day_and_proofs_go_into_evidence(house
 
     services.rights.ask(SITE, RightsRequest(Kind.ACCESS, "ada"))
     services.rights.ask(SITE, RightsRequest(Kind.EXPORT, "ada", verification=Verification(Level.LOW, "login")))
-    services.rotation.rotate(SITE, destroy_after_days=180)
+    services.rotation.rotate(SITE, destroy_after_days=365)
     worker = Worker(services)
     worker._rights(services.declaration.sites[SITE], None)  # type: ignore[arg-type]
     assert told() == []
-    clock.at_ms += 181 * DAY
+    clock.at_ms += 366 * DAY
     for _ in range(3):
         worker._rights(services.declaration.sites[SITE], None)  # type: ignore[arg-type]
         clock.at_ms += 60_000

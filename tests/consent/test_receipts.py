@@ -20,7 +20,7 @@ from tacit.core.clock import from_iso
 from tacit.core.db import reading
 from tacit.core.evidence import canonical
 from tacit.core.rootkey import RootKey
-from tests.consent.support import CANARY, NOTICE, SITE, Room, asking
+from tests.consent.support import CANARY, NOTICE, SITE, Room, asking, tcf
 
 
 def _encode(content: bytes) -> str:
@@ -30,7 +30,7 @@ def _encode(content: bytes) -> str:
 def test_a_receipt_says_what_was_recorded_and_not_of_whom(here: Room) -> None:
     receipt = here.service.record(SITE, asking(measurement=True))
     said = verify(receipt, here.receipts.public_key)
-    assert said["notice"] == NOTICE.to_json()
+    assert said["notice"] == NOTICE.to_json() | {"registered": False}
     assert said["receipt_id"].startswith("rcpt_")
     assert said["decisions"][0]["basis"] == "GDPR Art. 6(1)(a)"
     assert CANARY not in json.dumps(said)
@@ -77,17 +77,17 @@ def test_something_else_signed_with_the_same_key_is_no_receipt(here: Room, heade
 
 FIELDS_OF_27560 = {
     *("schema_version", "profile", "receipt_id", "pii_principal_id", "controller", "at", "client_at", "decisions", "language", "notice"),
-    *("method", "jurisdiction", "signals", "rule_version", "recipients", "withdraw", "evidence", "age_band", "site"),
+    *("method", "jurisdiction", "signals", "rule_version", "rule_sha256", "recipients", "withdraw", "evidence", "age_band", "site"),
 }
 
 
 def test_a_receipt_has_the_fields_of_the_standard(here: Room) -> None:
-    request = replace(asking(measurement=True), signals=Signals(tcf="CPxxxx", gpc=False), client_at_ms=here.clock.at_ms - 5)
+    request = replace(asking(measurement=True), signals=Signals(tcf=tcf(8, 9), gpc=False), client_at_ms=here.clock.at_ms - 5)
     said = here.receipts.verify(here.service.record(SITE, request))
     assert set(said) == FIELDS_OF_27560
     assert said["profile"] == "dpv-27560:receipt-eu-gdpr"
     assert said["language"] == NOTICE.locale
-    assert said["signals"] == {"tcf": "CPxxxx", "gpp": None, "gpc": False, "decoder": DECODER}
+    assert said["signals"] == {"tcf": tcf(8, 9), "gpp": None, "gpc": False, "decoder": DECODER}
     assert from_iso(said["at"]) - from_iso(said["client_at"]) == 5
     (decision,) = said["decisions"]
     assert {"purpose", "title", "description", "basis", "state", "reason", "expires_at", "commitment", "held"} == set(decision)

@@ -207,9 +207,9 @@ def test_a_repeated_request_is_recognised_across_a_rotation(world: RightsWorld) 
 def test_an_old_key_is_destroyed_when_its_time_has_come_and_whoever_was_not_seen_is_unknown_for_good(both: RightsWorld) -> None:
     both.says(measurement=False)
     both.says("seen again", measurement=False)
-    both.rotation.rotate(SITE, destroy_after_days=200)
+    both.rotation.rotate(SITE, destroy_after_days=365)
     both.consent.query(SITE, "user", "seen again")
-    both.clock.at_ms += 200 * DAY - 1
+    both.clock.at_ms += 365 * DAY - 1
     assert both.rotation.destroy_due(SITE) == ()
     both.clock.at_ms += 1
     assert both.rotation.destroy_due(SITE) == (1,)
@@ -239,8 +239,8 @@ def test_a_destroyed_key_is_in_no_byte_of_the_database(world: RightsWorld) -> No
     assert wrapped is not None
     files = [world.path / name for name in ("intake.db", "intake.db-wal")]
     assert any(wrapped in file.read_bytes() for file in files)
-    world.rotation.rotate(SITE, destroy_after_days=200)
-    world.clock.at_ms += 200 * DAY
+    world.rotation.rotate(SITE, destroy_after_days=365)
+    world.clock.at_ms += 365 * DAY
     world.gate.close()
     world.rotation.destroy_due(SITE)
     assert not any(wrapped in file.read_bytes() for file in files)
@@ -248,9 +248,9 @@ def test_a_destroyed_key_is_in_no_byte_of_the_database(world: RightsWorld) -> No
 
 def test_no_key_goes_while_a_grant_that_it_finds_may_be_in_force(world: RightsWorld) -> None:
     with pytest.raises(DestroyTooEarly):
-        world.rotation.rotate(SITE, destroy_after_days=179)
+        world.rotation.rotate(SITE, destroy_after_days=364)
     assert world.subjects.reload(SITE).versions == (1,)
-    world.rotation.rotate(SITE, destroy_after_days=180)
+    world.rotation.rotate(SITE, destroy_after_days=365)
 
 
 def test_only_a_permit_lets_records_move_and_nothing_lets_them_change(both: RightsWorld) -> None:

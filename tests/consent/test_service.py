@@ -37,7 +37,7 @@ def test_a_choice_is_recorded_purpose_by_purpose(here: Room) -> None:
 def test_gpc_turns_grants_into_refusals(here: Room) -> None:
     receipt = here.service.record(SITE, asking(gpc=True, measurement=True, personalisation=False))
     assert states_of(receipt, here.receipts) == {"measurement": ("refused", "gpc"), "personalisation": ("refused", "choice")}
-    assert here.gate.check(SITE, "user", CANARY, "measurement").reason == Reason.REFUSED
+    assert here.gate.check(SITE, "user", CANARY, "measurement").reason == Reason.GPC
     assert here.staged.calls == [("withdraw", CANARY, ["measurement", "personalisation"], 2)]
 
 

@@ -10,13 +10,14 @@ from datetime import datetime
 import pytest
 
 from consent import outbox
-from consent.deliveries import FIRST_WAIT_MS, GIVE_UP_MS, LONGEST_WAIT_MS, Deliveries, Sent, wait_ms
+from consent.deliveries import Deliveries, Sent
 from consent.outbox import Event
-from consent.webhook_signing import TOLERANCE_SECONDS, WebhookInvalid, headers, new_secret, signature, verify
-from consent.webhooks import MOST, UnknownWebhook, Webhooks, WebhookUrlRefused
+from consent.webhooks import MOST, UnknownWebhook, Webhooks
 from tacit.core.db import writing
 from tacit.core.errors import Conflict
+from tacit.core.outgoing import FIRST_WAIT_MS, GIVE_UP_MS, LONGEST_WAIT_MS, WebhookUrlRefused, wait_ms
 from tacit.core.rootkey import RootKey, RootKeyUnusable
+from tacit.core.webhook_signing import TOLERANCE_SECONDS, WebhookInvalid, headers, new_secret, signature, verify
 from tests.consent.receiver import Receiver, receiving
 from tests.consent.support import CANARY, SITE, START_MS, Room, asking
 

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from tacit.core import configuration
-from tacit.core.declaration import HOLDOUT, Bounds, Keys, Kind, measure_from
+from tacit.core.declaration import HOLDOUT, Bounds, Guardrail, Holdout, Keys, Kind, Namespace, Schedule, measure_from
 from tacit.core.errors import ConfigurationInvalid
 from tests.conftest import NEWSROOM
+
+_HEADLINE = "sites.newsroom.policies.headline"
+_REWARD = "        reward: {event: click, within: 30m}"
+
+
+def _more(line: str) -> tuple[str, str]:
+    """One more line for the policy."""
+    return _REWARD, f"        {line}\n{_REWARD}"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +53,17 @@ from tests.conftest import NEWSROOM
         ("by: {category", "keys: {field: term, delta_share: 0.1}\n        by: {category", "sites.newsroom.measures.pages", "stands alone"),
         ("by: {category", "over_time: {sliding: 9}\n        block: 8\n        by: {category", "sites.newsroom.measures.pages", "further"),
         ("event: page", "event: dwell\n        local: {epsilon: 1}", "sites.newsroom.measures.pages.local", "randomised on the device"),
+        (*_more("targeting: {colour: {eq: red}}"), f"{_HEADLINE}.targeting.colour", "not a declared context key"),
+        (*_more("trigger: {all: [{dwell: {gt: 3}}]}"), f"{_HEADLINE}.trigger.all.0.dwell", "not a signal"),
+        (*_more("rollout: 1.5"), f"{_HEADLINE}.rollout", "less than or equal to 1"),
+        (*_more("namespace: {name: front, from: 0.5, to: 0.5}"), f"{_HEADLINE}.namespace", "below"),
+        (*_more("schedule: {start: 2026-12-01T00:00:00}"), f"{_HEADLINE}.schedule.start", "timezone"),
+        (*_more("schedule: {start: 2026-12-02T00:00:00Z, stop: 2026-12-01T00:00:00Z}"), f"{_HEADLINE}.schedule", "before"),
+        (*_more("guardrails: [{measure: sales, min: 3}]"), f"{_HEADLINE}.guardrails.0.measure", "does not declare"),
+        (*_more("guardrails: [{measure: pages}]"), f"{_HEADLINE}.guardrails.0", "either `min` or `max`"),
+        (*_more("guardrails: [{measure: pages, min: 1, cell: {zone: hero}}]"), f"{_HEADLINE}.guardrails.0.cell.zone", "not counted"),
+        (*_more("guardrails: [{measure: pages, min: 1, cell: {category: x}}]"), f"{_HEADLINE}.guardrails.0.cell.category", "not a cell"),
+        ("    policies:", "    holdouts: {headline: 0.1}\n    policies:", "sites.newsroom.holdouts.headline", "name of a policy"),
     ],
 )
 def test_each_fault_is_named_by_its_path(old: str, new: str, path: str, words: str) -> None:
@@ -139,3 +158,39 @@ def test_every_way_to_count_expands_into_cells() -> None:
 )
 def test_the_norm_is_the_worst_case(bounds: Bounds, cells: int, norm: float) -> None:
     assert bounds.l2(cells) == pytest.approx(norm, rel=1e-15)
+
+
+TWIN = """
+      teaser:
+        zone: front.teaser
+        arms: {control: {}, other_one: {}}
+        context: {}
+        reward: {event: click}
+        share: 0.01
+        namespace: {name: front, from: %s, to: 1}
+"""
+
+
+def test_parts_of_a_namespace_that_overlap_are_refused() -> None:
+    first = NEWSROOM.replace(*_more("namespace: {name: front, from: 0, to: 0.5}"), 1)
+    with pytest.raises(ConfigurationInvalid) as caught:
+        configuration.parse(first.replace("    audits:", TWIN.strip("\n") % 0.49 + "\n    audits:", 1))
+    assert [e["path"] for e in caught.value.errors] == ["sites.newsroom.policies.teaser.namespace"]
+    assert "overlaps" in caught.value.errors[0]["detail"]
+    site = configuration.parse(first.replace("    audits:", TWIN.strip("\n") % 0.5 + "\n    audits:", 1)).sites["newsroom"]
+    assert site.policies["teaser"].namespace == Namespace("front", 0.5, 1.0)
+
+
+def test_a_policy_s_terms_are_read() -> None:
+    lines = (
+        "targeting: {device: {eq: mobile}}\n        trigger: {any: [{scroll_depth: {gt: 50}}, {dwell_seconds: {lt: 3}}]}\n"
+        "        schedule: {start: 2026-12-01T00:00:00+01:00}\n        max_step: 0.1\n        rollout: 0.5\n        approval: required\n"
+        "        guardrails: [{measure: pages, cell: {category: news}, min: 10}]"
+    )
+    text = NEWSROOM.replace(*_more(lines), 1).replace("    policies:", "    holdouts: {everybody: 0.1}\n    policies:", 1)
+    policy = configuration.parse(text).sites["newsroom"].policies["headline"]
+    assert policy.schedule == Schedule(1_796_079_600_000, None)
+    assert policy.guardrails == (Guardrail("pages", {"category": "news"}, 10.0, None),)
+    assert (policy.max_step, policy.rollout, policy.approval, policy.holdouts) == (0.1, 0.5, True, (Holdout("everybody", 0.1),))
+    assert policy.held_out == pytest.approx(1 - 0.9 * (1 - policy.holdout))
+    assert policy.arm_dimension.values[-1] == HOLDOUT

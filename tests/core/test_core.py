@@ -73,6 +73,17 @@ def test_a_dead_owners_slot_is_taken_over_after_its_lease(engine: Engine) -> Non
     assert dead.is_done("job", 1)
 
 
+def test_only_the_owner_of_the_moment_ends_a_slot_together_with_its_result(engine: Engine) -> None:
+    sleeper, heir = Claims(engine, owner="sleeper", lease_ms=100), Claims(engine, owner="heir", lease_ms=100)
+    assert sleeper.take("job", 1, now_ms=1_000)
+    assert heir.take("job", 1, now_ms=1_200)
+    with writing(engine) as connection:
+        assert not sleeper.settle("job", 1, connection)
+        assert heir.settle("job", 1, connection)
+        assert not heir.settle("job", 1, connection)
+    assert heir.is_done("job", 1)
+
+
 def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_the_work_up(engine: Engine) -> None:
     dead, heir = Claims(engine, owner="dead", lease_ms=100), Claims(engine, owner="heir", lease_ms=100)
     assert dead.take("job", 1, now_ms=10_000_000)

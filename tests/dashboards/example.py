@@ -21,6 +21,7 @@ from dashboards.ports import (
     DayRow,
     EpochRow,
     EvidenceHead,
+    FindingEventRow,
     FindingRow,
     GroupRow,
     LiftRow,
@@ -273,6 +274,11 @@ class Scans:
 @dataclass
 class Findings:
     """One open, one closed."""
+
+    def history(self, site: str, *, limit: int) -> list[FindingEventRow]:
+        return [
+            FindingEventRow(at=NOW - DAY, subject=row["subject"], action="opened", state="open", actor="scan") for row in self.rows[:limit]
+        ]
 
     rows: list[FindingRow] = field(
         default_factory=lambda: [

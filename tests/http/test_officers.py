@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from consent.webhook_signing import verify
+from tacit.core.webhook_signing import verify
 from tests.conftest import House
 from tests.consent.receiver import receiving
 

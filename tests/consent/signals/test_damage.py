@@ -127,3 +127,19 @@ def test_a_cut_gpp_string_grants_no_more_than_the_intact_one(random: Random) -> 
     for length in range(len(text)):
         cut = effects(text[:length])
         assert all(cut[purpose] is not Effect.GRANTS or whole[purpose] is Effect.GRANTS for purpose in whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(randoms)
+def test_a_flipped_bit_of_a_gpp_string_grants_nothing_but_by_a_consent_s_own_bit(random: Random) -> None:
+    europe = current(random).text()
+    text = gpp_string({2: europe, 7: base64url("000010" + "00" * 29 + "010000", 8)})
+    whole, core = effects(text), text.index("~") + 1
+    assert text.startswith(europe, core)
+    own = {core + bit // 6 for bit in range(PURPOSES_AT, PURPOSES_END)}
+    for at in (index for index, character in enumerate(text) if character not in "~."):
+        for bit in range(6):
+            if at in own and PURPOSES_AT <= 6 * (at - core) + bit < PURPOSES_END:
+                continue
+            other = effects(text[:at] + ALPHABET[ALPHABET.index(text[at]) ^ 1 << (5 - bit)] + text[at + 1 :])
+            assert all(other[purpose] is not Effect.GRANTS or whole[purpose] is Effect.GRANTS for purpose in whole)
