@@ -13,8 +13,28 @@ from tacit.core.errors import InvalidRequest
 
 Weights = dict[str, list[float]]
 
-KEYS = ("paused", "kill", "caps", "blend", "pinned", "max_step")
+_NOBODY = "\0"
+"""Stands for the cell that nobody is in yet; no label has this character."""
+
+KEYS = ("paused", "kill", "caps", "blend", "within", "mixes", "pinned", "versus", "max_step")
 """What a control can be about. The newest value of each key stands; null lifts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Two groups of people as shares of cells, and how much their exposure to an arm may differ."""
+
+    one: Mapping[str, float]
+    other: Mapping[str, float]
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """A model version and the share of people that it answers."""
+
+    version: int
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +48,14 @@ class Controls:
     """Arm -> the most it may have of the people in any cell."""
     blend: float = 0.0
     """How much of each cell's weights is replaced by those of the policy as a whole: 1 treats all cells alike."""
+    within: float | None = None
+    """The most that an arm's share differs between two cells."""
+    mixes: tuple[Mix, ...] = ()
+    """Groups of people whose exposure may differ by their limit only."""
     pinned: int | None = None
     """Model version whose weights stand instead of newly learned ones."""
+    versus: Versus | None = None
+    """An earlier model version that answers a part of the people beside the one that stands."""
     max_step: float | None = None
     """The most that a cell's weights move in one update, as total variation distance."""
 
@@ -41,7 +67,10 @@ class Controls:
             killed=bool(values.get("kill")),
             caps=values.get("caps") or {},
             blend=values.get("blend") or 0.0,
+            within=values.get("within"),
+            mixes=tuple(Mix(one["one"], one["other"], one["limit"]) for one in values.get("mixes") or ()),
             pinned=values.get("pinned"),
+            versus=Versus(**values["versus"]) if values.get("versus") else None,
             max_step=values.get("max_step"),
         )
 
@@ -53,7 +82,10 @@ def check(key: str, value: Any) -> None:
         "kill": lambda: isinstance(value, bool),
         "caps": lambda: isinstance(value, dict) and all(isinstance(arm, str) and _share(most) for arm, most in value.items()),
         "blend": lambda: _share(value),
+        "within": lambda: _share(value),
+        "mixes": lambda: isinstance(value, list) and all(_is_mix(one) for one in value),
         "pinned": lambda: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        "versus": lambda: _is_versus(value),
         "max_step": lambda: _share(value) and value > 0,
     }
     if key not in fits:
@@ -71,10 +103,12 @@ def apply(
     *,
     arms: Sequence[str],
     general_before: Sequence[float] | None = None,
+    traffic: Mapping[str, float] | None = None,
 ) -> tuple[Weights, list[float]]:
-    """The weights of each cell and the general ones as they may be published: blended, not too far from `before`, capped.
+    """The weights of each cell and the general ones as they may be published: blended, not too far from `before`, capped, alike enough.
 
-    All lists follow `arms` and sum to 1. A cap acts at once, also where that is more than `max_step`.
+    All lists follow `arms` and sum to 1. Caps and limits on differences act at once, also where that is more than `max_step`. `traffic` is
+    people by cell; where it is not known, cells count alike.
     """
     caps = [controls.caps.get(arm, 1.0) for arm in arms]
 
@@ -83,7 +117,19 @@ def apply(
         return capped(stepped(blended, last, controls.max_step), caps)
 
     cells = {cell: ordered(learned, (before or {}).get(cell)) for cell, learned in weights.items()}
-    return cells, ordered(general, general_before)
+    return _alike(cells, ordered(general, general_before), controls, traffic or {}, caps)
+
+
+def _alike(
+    cells: Weights, general: list[float], controls: Controls, traffic: Mapping[str, float], caps: Sequence[float]
+) -> tuple[Weights, list[float]]:
+    """With as little change as the limits on differences allow. The general weights are those of a cell that nobody is in yet."""
+    if controls.within is None and not controls.mixes:
+        return cells, general
+    from adjust.fairness import constrained  # numpy: web processes read controls, the sanitiser applies them
+
+    found = constrained(cells | {_NOBODY: general}, traffic, within=controls.within, mixes=controls.mixes, most=possible(caps))
+    return {cell: found[cell] for cell in cells}, found[_NOBODY]
 
 
 def stepped(wanted: Sequence[float], last: Sequence[float] | None, most: float | None) -> list[float]:
@@ -108,10 +154,7 @@ def capped(weights: Sequence[float], caps: Sequence[float]) -> list[float]:
     >>> capped([0.8, 0.1, 0.1], [0.5, 1.0, 1.0])
     [0.5, 0.25, 0.25]
     """
-    total = sum(caps)
-    limits = list(caps)
-    if total < 1:
-        limits = [cap / total for cap in caps] if total > 1e-9 else [1 / len(caps)] * len(caps)
+    limits = possible(caps)
     found, full = list(weights), set[int]()
     while over := [i for i, w in enumerate(found) if i not in full and w > limits[i]]:
         full.update(over)
@@ -123,6 +166,31 @@ def capped(weights: Sequence[float], caps: Sequence[float]) -> list[float]:
         for i in free:
             found[i] = found[i] / held * rest if held > 0 else rest / len(free)
     return found
+
+
+def possible(caps: Sequence[float]) -> list[float]:
+    """Caps that leave an arm for everybody: widened in proportion where they do not.
+
+    >>> possible([0.4, 0.4])
+    [0.5, 0.5]
+    """
+    total = sum(caps)
+    if total >= 1:
+        return list(caps)
+    return [cap / total for cap in caps] if total > 1e-9 else [1 / len(caps)] * len(caps)
+
+
+def _is_versus(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"version", "share"} or not _share(value["share"]):
+        return False
+    return isinstance(value["version"], int) and not isinstance(value["version"], bool) and value["version"] > 0
+
+
+def _is_mix(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"one", "other", "limit"} or not _share(value["limit"]):
+        return False
+    sides = (value["one"], value["other"])
+    return all(isinstance(side, dict) and all(isinstance(cell, str) and _share(part) for cell, part in side.items()) for side in sides)
 
 
 def _share(value: Any) -> bool:

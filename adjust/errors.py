@@ -75,3 +75,11 @@ class Unfair(Problem):
     type = "limits-conflict"
     title = "The limits cannot be kept together"
     default_next_step = "Widen a limit or a cap, or pause the policy."
+
+
+class NothingToCorrect(Problem):
+    """A correction that would change nothing, or nothing that it is about."""
+
+    type = "nothing-to-correct"
+    title = "There is nothing to correct"
+    default_next_step = "Look at what the finding compares; pausing, capping an arm or equalising exposure are always possible."

@@ -9,26 +9,17 @@ people who are answered differently (total variation distance, weighted by traff
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adjust.controls import Mix
 from adjust.errors import Unfair
 
 Floats = NDArray[np.float64]
 
 GENERAL_PART = 1e-6
 """Traffic of cells that nobody is in yet: they follow the others for next to nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """Two groups of people as shares of cells, and how much their exposure to an arm may differ."""
-
-    one: Mapping[str, float]
-    other: Mapping[str, float]
-    limit: float
 
 
 def spread(weights: Mapping[str, Sequence[float]]) -> float:
@@ -53,15 +44,17 @@ def constrained(
     *,
     within: float | None = None,
     mixes: Sequence[Mix] = (),
+    most: Sequence[float] | None = None,
 ) -> dict[str, list[float]]:
     """Weights by cell, changed as little as the limits allow; unchanged where they are kept already. Raises `Unfair`.
 
-    `traffic` is people by cell; the lists of `weights` follow the arms and sum to 1.
+    `traffic` is people by cell; the lists of `weights` follow the arms and sum to 1; `most` is the largest share of each arm in any cell,
+    which `weights` keep already.
     """
     kept = (within is None or spread(weights) <= within) and all(difference(weights, mix) <= mix.limit for mix in mixes)
     if kept or len(weights) < 2:
         return {cell: list(shares) for cell, shares in weights.items()}
-    return _solved(weights, traffic, within, mixes)
+    return _solved(weights, traffic, within, mixes, most)
 
 
 def changed(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]], traffic: Mapping[str, float]) -> float:
@@ -83,7 +76,11 @@ def _exposure(weights: Mapping[str, Sequence[float]], part: Mapping[str, float])
 
 
 def _solved(
-    weights: Mapping[str, Sequence[float]], traffic: Mapping[str, float], within: float | None, mixes: Sequence[Mix]
+    weights: Mapping[str, Sequence[float]],
+    traffic: Mapping[str, float],
+    within: float | None,
+    mixes: Sequence[Mix],
+    most: Sequence[float] | None,
 ) -> dict[str, list[float]]:
     """Variables: new shares, absolute changes (both cells x arms), and each arm's lowest share."""
     from scipy.optimize import linprog
@@ -114,7 +111,7 @@ def _solved(
         b_ub=np.concatenate(limits),
         A_eq=bmat([[whole_people, csr_array((count, size)), csr_array((count, arms))]], format="csr"),
         b_eq=np.ones(count),
-        bounds=(0, 1),
+        bounds=[(0, limit) for limit in (most or [1.0] * arms)] * count + [(0, 1)] * (size + arms),
         method="highs",
     )
     if not solved.success:

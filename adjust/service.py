@@ -80,7 +80,7 @@ class Engine:
             except Exception as error:
                 log.fault("learner.failed", error, policy=policy.name)
                 failures.append(Entry("learner.failed", site.name, {"policy": policy.name, "error": type(error).__name__}))
-                entries[policy.name] = published(effective, last_good(policy, last), last)
+                entries[policy.name] = published(effective, last_good(policy, last), last) | _served(policy, last)
         names = sorted({r.id for r in newest})
         if last is not None and _unchanged(last, names, entries):
             self._evidence.append(failures)
@@ -140,6 +140,12 @@ class Engine:
             return weighed(policy, newest.weights)
         model = self._models.get(newest.site, newest.policy, version)
         return weighed(policy, model.weights) if model.fits(newest.weights) else None
+
+
+def _served(policy: Policy, last: Payload | None) -> Payload:
+    """The model version that served last."""
+    before = last["policies"].get(policy.name, {}) if last else {}
+    return {"model": before["model"]} if "model" in before else {}
 
 
 def _unchanged(last: Payload, releases: list[str], entries: dict[str, Payload]) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from adjust.bundle import ONE, cumulative
+from adjust.bundle import cumulative
+from adjust.draws import ONE
 from adjust.learn import allocate
 from adjust.model import Floats
 from adjust.observations import blocks

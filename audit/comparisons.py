@@ -1,24 +1,16 @@
-"""One family of comparisons: the questions of a scan, judged together.
-
-All comparisons of one scan share one error rate: p-values are Holm-adjusted; intervals are simultaneous at 95 % with Bonferroni's width
-(a little wider than Holm's test needs: a p-value just below 0.05 can stand beside an interval that still holds zero, and the verdict
-follows the interval). Mirror images (two groups, two arms) count as one comparison. The rest is everybody in the other named groups.
-"""
+"""What a scan says of groups, as plain values that any process may read: comparisons, gaps, unknown groups. `audit.judging` makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import reduce
-from operator import add
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from audit.differences import Difference, Reason, Tally, Verdict, bonferroni_critical, holm, verdict_of
+from audit.differences import Level, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One group against all other named groups of its dimension."""
+    """One group against all other named groups of its dimension. `people` and the like are noisy, each with its noise beside it."""
 
     dimension: str
     group: str
@@ -34,28 +26,50 @@ class Comparison:
     people: float
     people_sd: float
     detectable: float | None
+    level: Level = Level.GROUPS
+    by: dict[str, str] = field(default_factory=dict)
+    stratum: dict[str, str] | None = None
+    parameter: str | None = None
+    mean: float | None = None
+    """For intensity: the mean parameter of the group, in its own unit."""
+    rest_mean: float | None = None
+    ratio: float | None = None
+    ratio_interval: tuple[float, float | None] | None = None
+    """Simultaneous with `interval`; open above where no ratio is too large."""
+    ratio_to_highest: float | None = None
+    """Over the highest rate among groups that can be assessed; chance pushes it down, so it has no interval."""
+    rest_people: float = 0.0
+    rest_people_sd: float = 0.0
+    standard_error: float | None = None
+    noise_error: float | None = None
+    """The part of the standard error that is noise and not people."""
 
     @property
     def subject(self) -> str:
         """What a finding about this comparison is about; the same text in every scan."""
-        shown = f" {self.arm}" if self.arm else ""
-        return f"{self.dimension}={self.group} {self.statistic}{shown}"
+        group = ", ".join(f"{name}={value}" for name, value in self.by.items()) or f"{self.dimension}={self.group}"
+        inside = "".join(f" within {name}={value}" for name, value in (self.stratum or {}).items())
+        shown = "".join(f" {word}" for word in (self.arm, self.parameter) if word)
+        return f"{group}{inside} {self.statistic}{shown}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        words = {"verdict": self.verdict.value, "reason": self.reason.value if self.reason else None}
-        return asdict(self) | words | {"subject": self.subject, "interval": list(self.interval) if self.interval else None}
+        words = {"verdict": self.verdict.value, "reason": self.reason.value if self.reason else None, "level": self.level.value}
+        pairs = {name: list(found) if (found := getattr(self, name)) else None for name in ("interval", "ratio_interval")}
+        return asdict(self) | words | pairs | {"subject": self.subject}
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The largest gap between any two groups, with a p-value calibrated on equal groups."""
+    """The largest gap between any two groups, with a p-value calibrated on equal groups; by itself, not corrected for other gaps."""
 
     dimension: str
     statistic: str
     arm: str | None
     gap: float
     p: float
+    parameter: str | None = None
+    stratum: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,9 @@ class Inference:
     comparisons: tuple[Comparison, ...]
     gaps: tuple[Gap, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    odds: tuple[Comparison, ...] = ()
+    """Exposure among those who gave the reward and among those who did not: a family of its own, simultaneous in itself. It follows from
+    exposure and reward, so it is shown beside them, and neither the scan's verdict nor a finding comes from it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -85,60 +102,5 @@ class Inference:
             "comparisons": [c.to_json() for c in self.comparisons],
             "gaps": [asdict(g) for g in self.gaps],
             "unknown": [asdict(u) for u in self.unknown],
+            "odds": [c.to_json() for c in self.odds],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What one comparison compares; questions with equal `distinct` are mirror images of each other."""
-
-    dimension: str
-    group: str
-    statistic: str
-    arm: str | None
-    difference: Difference | None
-    distinct: tuple[str | None, ...]
-
-
-def questions_of(
-    dimension: str, statistic: str, arm: str | None, tallies: Mapping[str, Tally], *, mirrored_arm: bool = False
-) -> list[Question]:
-    """One question for each group."""
-    found = []
-    for group, tally in tallies.items():
-        others = [t for name, t in tallies.items() if name != group]
-        difference = Difference(tally, reduce(add, others)) if others else None
-        distinct = (dimension, statistic, None if mirrored_arm else arm, None if len(tallies) == 2 else group)
-        found.append(Question(dimension, group, statistic, arm, difference, distinct))
-    return found
-
-
-def answer(questions: Sequence[Question], limit: float) -> tuple[Comparison, ...]:
-    """Judge all questions of a scan together."""
-    tested = {q.distinct: q.difference.p_value() for q in questions if q.difference and q.difference.reason is None}
-    adjusted, critical = holm(tested), bonferroni_critical(len(tested))
-    return tuple(_compare(q, adjusted, critical, limit) for q in questions)
-
-
-def _compare(question: Question, adjusted: Mapping[tuple[str | None, ...], float], critical: float, limit: float) -> Comparison:
-    difference = question.difference
-    reason = difference.reason if difference else Reason.NO_OTHER_GROUP
-    value = difference.value if difference else None
-    assessed = difference if reason is None else None
-    interval = assessed.interval(critical) if assessed else None
-    return Comparison(
-        dimension=question.dimension,
-        group=question.group,
-        statistic=question.statistic,
-        arm=question.arm,
-        rate=difference.group.rate if difference and value is not None else None,
-        rest_rate=difference.rest.rate if difference and value is not None else None,
-        difference=value,
-        interval=interval,
-        p=adjusted[question.distinct] if assessed else None,
-        verdict=verdict_of(interval, limit),
-        reason=reason,
-        people=difference.group.total if difference else 0.0,
-        people_sd=difference.group.noise_sd if difference else 0.0,
-        detectable=assessed.detectable(critical) if assessed else None,
-    )

@@ -160,3 +160,11 @@ class PdfUnavailable(Problem):
     type = "pdf-unavailable"
     title = "PDF is not available"
     default_next_step = "Install Tacit with its extra `pdf`; JSON and HTML need nothing more."
+
+
+class TrendBusy(Problem):
+    """Many scans of one audit ran at the same time."""
+
+    type = "trend-busy"
+    title = "Other scans of this audit are running"
+    default_next_step = "Scan again in a moment."

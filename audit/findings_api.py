@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from audit.ports import change_from
 from audit.service import Asking, Findings
@@ -18,7 +19,7 @@ from tacit.core.errors import InvalidRequest
 Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
 
 Note = Annotated[str, Field(min_length=1, max_length=4000)]
-Moment = Annotated[str, Field(max_length=40)]
+Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 SiteName = Annotated[str | None, Query(description="Needed with an admin key only.")]
 
 
@@ -50,10 +51,25 @@ class AcceptBody(ReasonBody):
     until: Moment | None = None
 
 
+def _change(kind: str, **members: JsonDict) -> JsonDict:
+    shape: JsonDict = {"kind": {"const": kind}, **members}
+    return {"required": list(shape), "properties": shape, "additionalProperties": False}
+
+
+_SHARE: JsonDict = {"type": "number", "minimum": 0, "maximum": 1}
+_CHANGES = (
+    _change("pause"),
+    _change("cap", arm={"type": "string"}, most=_SHARE),
+    _change("equalise", within=_SHARE),
+    _change("constrain", limit=_SHARE),
+    _change("roll_back", version={"type": "integer", "minimum": 1}),
+)
+
+
 class ChangeBody(Body):
     """A correction: `{"kind": "pause"}` and the like."""
 
-    change: dict[str, Any]
+    change: Annotated[dict[str, Any], Field(json_schema_extra={"oneOf": list(_CHANGES)})]
 
 
 def router(findings: Findings, authorise: Authorise) -> APIRouter:

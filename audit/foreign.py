@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
-from audit.differences import Tally
+import numpy as np
+
+from audit.differences import Level
 from audit.errors import TableRefused
+from audit.pairs import Tallies
+from audit.questions import REWARD, Asked
+from audit.randomised import randomised_groups
 
-EXACT = "none"
-MECHANISMS = (EXACT, "discrete_gaussian", "discrete_laplace")
+EXACT, RANDOMISED = "none", "randomised_response"
+MECHANISMS = (EXACT, "discrete_gaussian", "discrete_laplace", RANDOMISED)
 LARGEST = 1e15
 """Beyond this a float no longer counts people one by one. It also keeps infinities and NaN out."""
+
+LARGEST_EPSILON = 50.0
+"""Beyond this an answer is the truth as far as a float can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What is known of a table's noise: that of each cell, and how groups were randomised before they were counted."""
+
+    sd: float = 0.0
+    epsilon: float | None = None
+    reported: bool = False
+    """Whether the cells are counts of reports, which are debiased here, or are debiased already."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignTable:
-    """One table of hits (`bin` 1) and misses (`bin` 0) by group, with equal noise in each cell."""
+    """One table of hits (`bin` 1) and misses (`bin` 0) by group."""
 
     id: str | int
     limit: float
-    tallies: dict[str, Tally]
+    asked: Asked
 
 
 def read_table(line: object) -> ForeignTable:
@@ -33,15 +51,27 @@ def read_table(line: object) -> ForeignTable:
         raise TableRefused("/id: it has to be a text or a whole number")
     if not _is_number(limit) or not 0 <= limit <= 1:
         raise TableRefused("/limit: it has to be a number from 0 to 1")
-    variance = _noise_sd(line.get("mechanism")) ** 2
+    noise = _noise(line.get("mechanism"))
     values = _cells(line.get("cells"))
-    if variance and (incomplete := [i for i, group in enumerate(_groups(values)) if not {(group, "0"), (group, "1")} <= values.keys()]):
+    groups = list(dict.fromkeys(group for group, _ in values))
+    noisy = noise.sd > 0 or noise.epsilon is not None
+    if noisy and (incomplete := [group for group in groups if not {(group, "0"), (group, "1")} <= values.keys()]):
         raise TableRefused(f"/cells: {len(incomplete)} of the groups lack a bin, and a noisy table has to be complete")
-    tallies = {g: Tally(values.get((g, "1"), 0.0), values.get((g, "0"), 0.0), variance, variance) for g in _groups(values)}
-    return ForeignTable(identifier, float(limit), tallies)
+    hits, misses = (np.array([values.get((g, bin_), 0.0) for g in groups]) for bin_ in ("1", "0"))
+    return ForeignTable(identifier, float(limit), _asked(groups, hits, misses, noise))
 
 
-def _noise_sd(mechanism: object) -> float:
+def _asked(groups: list[str], hits: Any, misses: Any, noise: Noise) -> Asked:
+    labels = tuple((group,) for group in groups)
+    same = (REWARD,)
+    if noise.epsilon is not None and len(groups) > 1:
+        own, rest, probabilities = randomised_groups(hits, misses, noise.epsilon, noise.sd, reported=noise.reported)
+        return Asked(Level.GROUPS, ("group",), labels, REWARD, own, rest, same, randomised=probabilities)
+    tallies = Tallies.of(hits, misses, noise.sd**2, noise.sd**2)
+    return Asked(Level.GROUPS, ("group",), labels, REWARD, tallies, tallies.rest(), same)
+
+
+def _noise(mechanism: object) -> Noise:
     if not isinstance(mechanism, Mapping):
         raise TableRefused('/mechanism: it is missing; an exact table says {"name": "none"}')
     name, sd = mechanism.get("name"), mechanism.get("sd")
@@ -50,10 +80,23 @@ def _noise_sd(mechanism: object) -> float:
     if name == EXACT:
         if sd not in (None, 0):
             raise TableRefused("/mechanism/sd: a table without noise has none")
-        return 0.0
+        return Noise()
+    if name == RANDOMISED:
+        return _randomised(mechanism)
     if not _is_number(sd) or not sd > 0:
         raise TableRefused("/mechanism/sd: it has to be a number above 0, the standard deviation of the noise in one cell")
-    return float(sd)
+    return Noise(float(sd))
+
+
+def _randomised(mechanism: Mapping[str, Any]) -> Noise:
+    epsilon, sd, counts = mechanism.get("epsilon"), mechanism.get("sd", 0), mechanism.get("counts", "debiased")
+    if not _is_number(epsilon) or not 0 < epsilon <= LARGEST_EPSILON:
+        raise TableRefused(f"/mechanism/epsilon: it has to be a number above 0, at most {LARGEST_EPSILON:g}: of the groups' randomisation")
+    if not _is_number(sd) or not sd >= 0:
+        raise TableRefused("/mechanism/sd: it has to be a number, the standard deviation of noise added to each count of reports")
+    if counts not in ("debiased", "reported"):
+        raise TableRefused('/mechanism/counts: it has to be "debiased" or "reported"')
+    return Noise(float(sd), float(epsilon), counts == "reported")
 
 
 def _cells(cells: object) -> dict[tuple[str, str], float]:
@@ -76,10 +119,6 @@ def _cells(cells: object) -> dict[tuple[str, str], float]:
             raise TableRefused(f"{at}: the cell stands twice")
         values[key] = float(value)
     return values
-
-
-def _groups(values: Mapping[tuple[str, str], float]) -> list[str]:
-    return list(dict.fromkeys(group for group, _ in values))
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -123,14 +123,19 @@ def change_from(given: Mapping[str, Any]) -> Change:
             return Equalise(float(within))
         case "constrain", {"limit": int() | float() as limit} if len(rest) == 1 and _share(limit):
             return Constrain(float(limit))
-        case "roll_back", {"version": int(version)} if len(rest) == 1 and not isinstance(version, bool) and version > 0:
-            return RollBack(version)
+        case "roll_back", {"version": int() | float() as version} if len(rest) == 1 and _whole(version):
+            return RollBack(int(version))
         case _:
             return _refuse()
 
 
 def _share(number: float) -> bool:
     return not isinstance(number, bool) and 0 <= number <= 1
+
+
+def _whole(number: float) -> bool:
+    """JSON has one kind of number: 2.0 is 2."""
+    return not isinstance(number, bool) and number > 0 and float(number).is_integer()
 
 
 def _refuse() -> Change:

@@ -14,7 +14,7 @@ from typing import Any
 from audit.errors import NoSuchScan
 from audit.findings import Finding
 from audit.presets import preset_section
-from audit.scan import ScanResult
+from audit.results import ScanResult
 from audit.store import AuditStore, Scan
 from privacy.models import Release
 from privacy.releases import ReleaseStore

@@ -1,7 +1,7 @@
 """The bias scan: every declared audit of a site, over all usable releases of its measure.
 
-A scan reads what is published and spends no budget. The invariant: its result, the findings it opens and its line in the evidence log are
-written in one transaction, and a slot is scanned once however often it is asked for.
+A scan reads what is published and spends no budget. The invariant: its result, the trend's new state, the findings it opens and its line
+in the evidence log are written in one transaction, and a slot is scanned once however often it is asked for.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.comparisons import Inference
 from audit.differences import Verdict
+from audit.errors import TrendBusy
 from audit.findings_store import find
 from audit.inference import NoisyTable, infer, summed
 from audit.lifecycle import Lifecycle, Outcome, Since, about_scan
 from audit.metrics import point_metrics
 from audit.notifications import Notice, notify
 from audit.ports import Corrections, NoCorrections
+from audit.questions import Comparing
+from audit.results import ScanResult
 from audit.slots import Missed
 from audit.store import AuditStore, Scan
+from audit.trend import Step, advance, fresh
+from audit.trend_store import Kept, TrendMoved, TrendStore
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock, iso
 from tacit.core.db import writing
@@ -33,7 +38,11 @@ from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.ids import new_id
 
 EXIT_FINE, EXIT_BREACH = 0, 3
-ATTEMPTS = 3
+
+TRIES = 5
+"""Scans that run at the same time move the trend one after the other; so often one of them starts again."""
+
+YEAR_MS = 365 * 86_400_000
 
 Settle = Callable[[Connection], bool]
 
@@ -44,40 +53,11 @@ ASSUMPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ScanResult:
-    """The outcome of one audit's scan, as it is stored and shown."""
+class _Moved:
+    """The trend before this scan and after it."""
 
-    scan: Scan
-    opened: tuple[str, ...] = ()
-    """Ids of findings that this scan opened, for the first time or again."""
-    reopened: tuple[str, ...] = ()
-    """Those of them that had been decided or closed before."""
-
-    @property
-    def audit(self) -> str:
-        """The audit's name."""
-        return self.scan.audit
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of all comparisons."""
-        return Verdict(self.scan.verdict)
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one line, the interval of the clearest difference before its point."""
-        head = f"{self.scan.site} {self.scan.audit}: {self.scan.verdict}"
-        judged = [c for c in self.scan.result["comparisons"] if c["verdict"] == self.scan.verdict]
-        shown = [c for c in judged if c["interval"] is not None]
-        if self.verdict in (Verdict.BREACH, Verdict.ATTENTION) and shown:
-            one = max(shown, key=lambda c: abs(c["difference"]))
-            low, high = (100 * edge for edge in one["interval"])
-            return f"{head}. {one['subject']}: {low:+.1f} to {high:+.1f} points from the rest (best guess {100 * one['difference']:+.1f})."
-        return f"{head} ({len(judged)} of {len(self.scan.result['comparisons'])} comparisons, {self.scan.result['releases']} releases)."
-
-    def to_json(self) -> dict[str, Any]:
-        """The public form."""
-        return self.scan.to_json() | {"opened": list(self.opened), "reopened": list(self.reopened)}
+    before: Kept
+    step: Step
 
 
 class SlotTakenOver(Exception):
@@ -96,6 +76,7 @@ class Scanner:
         corrections: Corrections | None = None,
     ) -> None:
         self._releases, self._store, self._evidence, self._clock = releases, store, evidence, clock
+        self._trends = TrendStore(store.engine)
         self._lifecycle = Lifecycle(evidence, corrections or NoCorrections(), clock)
 
     def scan(self, site: Site, slot: int | None = None) -> list[ScanResult]:
@@ -111,33 +92,40 @@ class Scanner:
         """
         if slot is not None and (done := self._store.scan_of_slot(site.name, audit.name, slot)) is not None:
             return ScanResult(done)
-        measure = _measure_of(site, audit)
-        found = self._releases.since(site.name, measure.id, -1)
-        usable = [r for r in found if r.usable is True and (until_ms is None or r.window.end_ms <= until_ms)]
-        table = summed(measure, usable)
-        inference = infer(table, audit.limit)
-        span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
-        result = _result(audit, table, inference, span)
-        now_ms = self._clock.now_ms()
-        scan = Scan(new_id("scan", now_ms=now_ms), site.name, audit.name, slot, now_ms, inference.verdict.value, result)
-
-        @cache
-        def since(from_ms: int) -> Inference | None:
-            later = [r for r in usable if r.window.start_ms >= from_ms]
-            return infer(summed(measure, later), audit.limit) if later else None
-
-        for attempt in range(ATTEMPTS):
+        for _ in range(TRIES):
             try:
-                return self._store_all(scan, audit, inference, since, settle)
+                return self._attempt(site, audit, slot, until_ms, settle)
+            except TrendMoved:
+                continue
             except IntegrityError:
                 # Another process finished this slot between our look and our write: its result is the slot's result. Or a scan beside ours
                 # opened the same finding: at the next attempt it is there and is brought up to date.
                 done = self._store.scan_of_slot(site.name, audit.name, slot) if slot is not None else None
                 if done is not None:
                     return ScanResult(done)
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+        raise TrendBusy()
+
+    def _attempt(self, site: Site, audit: Audit, slot: int | None, until_ms: int | None, settle: Settle | None) -> ScanResult:
+        measure = _measure_of(site, audit)
+        before = self._trends.read(site.name, audit.name)
+        every = [r for r in self._releases.since(site.name, measure.id, -1) if until_ms is None or r.window.end_ms <= until_ms]
+        usable = [r for r in every if r.usable is True]
+        table = summed(measure, usable)
+        comparing = Comparing(audit.intersections, site.policies[audit.policy].arms)
+        inference = infer(table, audit.limit, comparing)
+        through_ms = before.state["through_ms"] if before.state and before.state["measure"] == str(measure.id) else -1
+        step = advance(measure, before.state, fresh(every, through_ms), table, audit.limit, YEAR_MS / audit.terms.schedule_ms)
+        span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
+        result = _result(audit, table, inference, span) | {"trend": step.report}
+        now_ms = self._clock.now_ms()
+        scan = Scan(new_id("scan", now_ms=now_ms), site.name, audit.name, slot, now_ms, inference.verdict.value, result)
+
+        @cache
+        def since(from_ms: int) -> Inference | None:
+            later = [r for r in usable if r.window.start_ms >= from_ms]
+            return infer(summed(measure, later), audit.limit, comparing) if later else None
+
+        return self._store_all(scan, audit, inference, since, settle, _Moved(before, step))
 
     def overdue(self, site: Site) -> list[str]:
         """Put on record and tell which findings of a site are past their due date; their ids."""
@@ -155,12 +143,16 @@ class Scanner:
         except IntegrityError:
             return
 
-    def _store_all(self, scan: Scan, audit: Audit, inference: Inference, since: Since, settle: Settle | None) -> ScanResult:
+    def _store_all(self, scan: Scan, audit: Audit, inference: Inference, since: Since, settle: Settle | None, moved: _Moved) -> ScanResult:
         with writing(self._store.engine) as connection:
             before = self._store.newest_verdict(scan.site, scan.audit, connection)
             self._store.save_scan(scan, connection)
+            self._trends.write(scan.site, scan.audit, moved.before, moved.step.state, scan.id, connection)
             outcome = self._lifecycle.after_scan(scan, audit, inference, since, connection)
             self._tell(scan, outcome, before, connection)
+            if moved.step.alarms and not outcome.opened:
+                news = {"audit": scan.audit, "scan": scan.id, "subjects": list(moved.step.alarms)}
+                self._store.raise_alert(scan.site, "audit.trend", news, at_ms=scan.at_ms, connection=connection)
             body = {
                 "scan": scan.id,
                 "audit": scan.audit,

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 
 from audit.errors import SlotBusy, SlotInvalid, SlotNotReady
-from audit.scan import Scanner, ScanResult, SlotTakenOver
+from audit.results import ScanResult
+from audit.scan import Scanner, SlotTakenOver
 from audit.slots import due, slot_at
 from audit.store import AuditStore
 from privacy.releases import ReleaseStore

@@ -21,6 +21,9 @@ from tacit.core.rootkey import RootKey
 from tacit.core.webhook_signing import new_secret
 
 MOST = 20
+MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,2}$"
+"""The usual form of an address, for documents; `put` decides."""
+
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 """HTML's definition of a valid e-mail address; no list, no name, no line break can get through."""
 

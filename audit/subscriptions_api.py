@@ -6,22 +6,33 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from audit.findings_api import Authorise, SiteName
 from audit.notifications import Channel, Notice
-from audit.subscriptions import Subscriptions
+from audit.subscriptions import MAIL, Subscriptions
 from tacit.core.access import RESPONSIBLE, Caller
+from tacit.core.outgoing import URL
+
+
+def _to(channel: str, pattern: str) -> JsonDict:
+    return {"properties": {"channel": {"const": channel}, "address": {"pattern": pattern}}}
 
 
 class SubscriptionBody(BaseModel):
     """`PUT /v1/subscriptions/{name}`: `address` is a URL for a webhook, one mail address for mail."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        json_schema_extra={"oneOf": [_to("webhook", URL), _to("mail", MAIL)]},
+    )
 
     channel: Channel
     address: Annotated[str, Field(min_length=1, max_length=2000)]
     events: Annotated[list[Notice], Field(min_length=1, max_length=16)]
-    rotate_secret: bool = False
+    rotate_secret: Annotated[bool, Field(strict=True)] = False
 
 
 def router(subscriptions: Subscriptions, authorise: Authorise) -> APIRouter:

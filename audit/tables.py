@@ -69,3 +69,13 @@ alerts = Table(
     Column("kind", String(64), nullable=False),
     Column("detail", Text, nullable=False),
 )
+
+trends = Table(
+    "trends",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("audit", String(80), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("scan_id", String(40), nullable=False),
+    Column("state", Text, nullable=False),
+)

@@ -49,19 +49,19 @@ def router(notices: Notices, rules: Rules, authorise: Authorise) -> APIRouter:
     ) -> dict[str, Any]:
         return notices.list(site, after=cursor, limit=limit)
 
-    @api.get("/notices/{notice}", summary="One notice with all versions and texts")
-    def one(notice: notice_id, site: site_name) -> dict[str, Any]:
-        return notices.get(site, notice)
+    @api.get("/notices/{name}", summary="One notice with all versions and texts")
+    def one(name: notice_id, site: site_name) -> dict[str, Any]:
+        return notices.get(site, name)
 
-    @api.put("/notices/{notice}", summary="Register one locale of one version; a material version makes older grants stale at once")
-    def put(notice: notice_id, body: NoticeTextBody, who: Annotated[tuple[Caller, str], Depends(registering)]) -> dict[str, Any]:
+    @api.put("/notices/{name}", summary="Register one locale of one version; a material version makes older grants stale at once")
+    def put(name: notice_id, body: NoticeTextBody, who: Annotated[tuple[Caller, str], Depends(registering)]) -> dict[str, Any]:
         caller, site = who
         given = Text(body.version, body.locale, body.sha256, body.text, body.material)
-        return notices.put(site, notice, given, by=caller.key_id)
+        return notices.put(site, name, given, by=caller.key_id)
 
-    @api.post("/notices/{notice}/served", summary="Record that a text was shown to somebody")
-    def served(notice: notice_id, body: ServedBody, site: Annotated[str, Depends(serving)]) -> dict[str, Any]:
-        return notices.serve(site, notice, id_type=body.id_type, subject=body.subject, version=body.version, locale=body.locale)
+    @api.post("/notices/{name}/served", summary="Record that a text was shown to somebody")
+    def served(name: notice_id, body: ServedBody, site: Annotated[str, Depends(serving)]) -> dict[str, Any]:
+        return notices.serve(site, name, id_type=body.id_type, subject=body.subject, version=body.version, locale=body.locale)
 
     @api.get("/rules", summary="Purposes, legal bases, jurisdictions and what signals mean, with version and hash")
     def show_rules(site: site_name) -> dict[str, Any]:

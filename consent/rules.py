@@ -33,12 +33,17 @@ class SiteRules:
         """The rules for somebody in a named place, or in the site's own where none is named."""
         return jurisdiction_of(named or self.jurisdiction)
 
+    @property
+    def opt_out_holds(self) -> bool:
+        """Whether the silent may be counted: the site says so, and so does the law where its visitors are."""
+        return self.opt_out and self.place(None).regime is Regime.OPT_OUT
+
     def presumed(self, *, now_ms: int) -> Mapping[str, Standing]:
         """What stands for a purpose without a record, for people of whom nothing is known."""
         if not self.opt_out and self.necessity is None:
             return _NOTHING
         found: dict[str, Standing] = {}
-        if self.opt_out and self.place(None).regime is Regime.OPT_OUT:
+        if self.opt_out_holds:
             found |= dict.fromkeys(SOLD_OR_TARGETED, OPT_OUT_REGIME)
         if self.necessity is not None and self.necessity.in_force_ms <= now_ms < self.necessity.delete_by_ms:
             found[FAIRNESS_AUDIT] = PRESUMED_NECESSARY
@@ -57,7 +62,7 @@ class SiteRules:
         return {
             "jurisdiction": self.jurisdiction,
             "rules_of": self.place(None).code,
-            "opt_out": self.opt_out and self.place(None).regime is Regime.OPT_OUT,
+            "opt_out": self.opt_out_holds,
             "bias_detection": necessity.to_json() if necessity is not None else None,
             "conditions_open": [c.name for c in BIAS_DETECTION.conditions if c.met_by == "operator"] if necessity is None else [],
         }

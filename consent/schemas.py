@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict, JsonValue
 from pydantic_core import PydanticCustomError
 
 from consent.models import ConsentRequest, Notice, Signals
@@ -38,7 +39,8 @@ PurposeName = Literal["measurement", "personalisation", "fairness_audit"]
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 Label = Annotated[str, Field(pattern=LABEL)]
-Subject = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_blank)]
+NOT_BLANK: JsonDict = {"pattern": r"[^\s\x1c-\x1f\x85]"}
+Subject = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=NOT_BLANK), AfterValidator(_not_blank)]
 Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
@@ -83,8 +85,23 @@ class OfPerson(Strict):
     id_type: Word = "user"
 
 
+_SIGNAL: list[JsonValue] = [
+    {"required": ["tcf"], "properties": {"tcf": {"type": "string"}}},
+    {"required": ["gpp"], "properties": {"gpp": {"type": "string"}}},
+    {"required": ["gpc"], "properties": {"gpc": {"const": True}}},
+]
+_CHOICE_OR_SIGNAL: JsonDict = {
+    "anyOf": [
+        {"required": ["purposes"], "properties": {"purposes": {"type": "object"}}},
+        {"required": ["signals"], "properties": {"signals": {"anyOf": _SIGNAL}}},
+    ]
+}
+
+
 class ConsentBody(OfPerson):
     """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
+
+    model_config = ConfigDict(json_schema_extra=_CHOICE_OR_SIGNAL)
 
     jurisdiction: Word | None = None
     purposes: Annotated[dict[PurposeName, bool], Field(min_length=1)] | None = None
@@ -138,8 +155,15 @@ class WithdrawBody(_OfPurposes):
     jurisdiction: Word | None = None
 
 
+def _either(one: str, other: str) -> JsonDict:
+    """That both may be given if they agree is more than a schema can say."""
+    return {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+
+
 class NoticeTextBody(Strict):
     """`PUT /v1/notices/{id}`: one locale of one version. `text` or `sha256` of its bytes in UTF-8, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_either("text", "sha256"), _either("sha256", "text")]})
 
     version: Label
     locale: Locale

@@ -267,8 +267,9 @@ class ConsentService:
         for change in changes:
             row = records.row(receipt_id, site, pseudonym=pseudonym, who=who, change=change, how=how, now_ms=now_ms)
             store.append(connection, row, known=change.purpose in before)
-            outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             held = before.get(change.purpose) if before.get(change.purpose) in HOLDS else None
+            if held is None or change.state is State.WITHDRAWN:  # a grant that waits is told when the hold is lifted
+                outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
             decisions.append(records.decision(change, records.commitment(row), held=held))
         removed = [c.purpose for c in changes if c.state not in (State.GRANTED, State.STALE)]
         let_in = (State.GRANTED, *HOLDS)  # a grant under an objection lets nothing in: lifting the objection does

@@ -61,6 +61,8 @@ def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> No
     current["cause"] = row["reason"] if by_other else None
     key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
     if known:
+        if row["notice"] is None:  # a withdrawal names no place of its own: where the person was stays known
+            del current["jurisdiction"]
         matches = (consent_state.c[name] == value for name, value in key.items())
         connection.execute(update(consent_state).where(*matches).values(**current))
     else:

@@ -21,9 +21,6 @@ PAGE = 100
 MOST = 20
 """The most webhooks of one site: each change is written once for each of them."""
 
-URL = r"^https://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?([/?][!-\"$-~]*)?$"
-"""The usual form of an address, for documents; `check_url` decides."""
-
 
 class UnknownWebhook(NotFound):
     """The site has no webhook of this name."""

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consent.api import Authorise
 from consent.outbox import Event
-from consent.webhooks import PAGE, URL, Webhooks
+from consent.webhooks import PAGE, Webhooks
 from tacit.core.access import Role
+from tacit.core.outgoing import URL
 
 MAY_MANAGE = frozenset({Role.OFFICER, Role.ADMIN})
 

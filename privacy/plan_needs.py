@@ -68,7 +68,7 @@ def comparisons(found: Outlook, holdout: bool) -> int:
 
     Two groups are one comparison, and so are the exposures of two arms. The holdout's own rewards are not compared.
     """
-    *groups, arms, _ = found.measure.dimensions
+    *groups, arms, _ = (d for d in found.measure.dimensions if d.name not in found.measure.strata)
     statistics = (1 if arms.size == 2 else arms.size) + 1 + arms.size - holdout
     return statistics * sum(1 if len(d.values) == 2 else len(d.values) for d in groups if len(d.values) > 1)
 
@@ -79,7 +79,7 @@ def detectable(found: Outlook, audit: Audit | None, policy: Policy | None, peopl
     Four times in five, at a level that is corrected for all comparisons of the scan (Holm's first step). Groups are of average size. A rate
     y/n with noise of variance v in both bins has variance p(1-p)/n + v((1-p)² + p²)/n². `epochs_to_limit`: epochs until it is the limit.
     """
-    groups = [d for d in found.measure.dimensions[:-2] if len(d.values) > 1]
+    groups = [d for d in found.measure.dimensions[:-2] if len(d.values) > 1 and d.name not in found.measure.strata]
     tests = comparisons(found, bool(policy and policy.held_out))
     critical = _NORMAL.inv_cdf(1 - ALPHA / (2 * max(tests, 1))) + _NORMAL.inv_cdf(POWER)
     difference = {group.name: critical * _error(found, group, people, 1) for group in groups}

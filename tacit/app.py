@@ -41,6 +41,7 @@ import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.ofrep import PREFIX as OFREP
 from adjust.ofrep import OfrepEndpoint
@@ -181,7 +182,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
-    app.include_router(adjust.api.router(services.releases, declaration, authorise))
+    app.include_router(adjust.api.router(services.releases, ExperimentStore(services.vaults[1]), declaration, authorise))
     app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
     app.include_router(adjust.models_api.router(ModelStore(services.vaults[1]), services.policies, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))

@@ -15,7 +15,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli, rights_cli
+from tacit import (
+    evidence_cli,
+    experiment_cli,
+    findings_cli,
+    installation,
+    learners_cli,
+    notices_cli,
+    officers_cli,
+    policies_cli,
+    report_cli,
+    rights_cli,
+)
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -38,6 +49,7 @@ policies_cli.register(app)
 report_cli.register(app)
 rights_cli.register(app, keys_app)
 evidence_cli.register(app)
+experiment_cli.register(app)
 learners_cli.register(app)
 
 
@@ -388,23 +400,18 @@ def demo(
 
 
 def _scan_tables(path: Path) -> None:
-    from audit.inference import infer_table
+    from audit.brought import infer_lines, is_breach, is_refused
 
+    breach, refused = False, 0
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as lines:
+            for answer in infer_lines(lines):
+                breach, refused = breach or is_breach(answer), refused + is_refused(answer)
+                sys.stdout.write(json.dumps(answer, allow_nan=False) + "\n")
+    except OSError as error:
         raise Problem(f"{path} cannot be read", next_step="Name a file with one JSON object a line.") from error
-    breach = False
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            table = json.loads(line)
-        except ValueError:
-            raise Problem(f"line {number} is not JSON") from None
-        answer = infer_table(table)
-        breach = breach or answer["verdict"] == "breach"
-        typer.echo(json.dumps(answer))
+    if refused:
+        raise Problem(f"{refused} of the lines could not be judged", next_step="Their answers say why; all other lines are judged.")
     raise typer.Exit(3 if breach else 0)
 
 

@@ -191,12 +191,10 @@ class _Scans:
 
 def _group(comparison: Mapping[str, Any]) -> GroupRow:
     low, high = comparison["interval"] or (None, None)
-    arm = comparison["arm"]
-    what = f"sees {arm}" if comparison["statistic"] == "exposure" else f"reward rate{f' of {arm}' if arm else ''}"
     return GroupRow(
         dimension=comparison["dimension"],
         group=comparison["group"],
-        what=what,
+        what=_what(comparison),
         difference=comparison["difference"],
         low=low,
         high=high,
@@ -205,6 +203,20 @@ def _group(comparison: Mapping[str, Any]) -> GroupRow:
         people_sd=comparison["people_sd"],
         verdict=comparison["verdict"],
     )
+
+
+def _what(comparison: Mapping[str, Any]) -> str:
+    arm, parameter = comparison["arm"], comparison.get("parameter")
+    match comparison["statistic"]:
+        case "exposure":
+            what = f"sees {arm}"
+        case "offered":
+            what = f"is given {parameter}"
+        case "intensity":
+            what = f"mean {parameter}, in parts of its range"
+        case _:
+            what = f"reward rate{f' of {arm}' if arm else ''}"
+    return what + "".join(f", {name} {value}" for name, value in (comparison.get("stratum") or {}).items())
 
 
 @dataclass(frozen=True, slots=True)

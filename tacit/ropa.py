@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from consent.purposes import RULE_VERSION, TERMS
+from consent.rules import Rules
 from tacit.core.clock import iso
-from tacit.core.declaration import BOOKKEEPING, Measure, Site
+from tacit.core.declaration import BOOKKEEPING, FAIRNESS_AUDIT, Declaration, Measure, Site
 
 OPEN = "to be stated by the operator"
 COLUMNS = (
@@ -93,8 +94,8 @@ def _activity(site: Site, purpose: str, measures: Sequence[Measure], ran: Ran) -
     return {
         "activity": terms.title,
         "purpose": terms.description,
-        "basis": terms.basis,
-        "subjects": "visitors who have granted this purpose",
+        "basis": _basis(site, purpose),
+        "subjects": _subjects(site, purpose),
         "categories": _categories(measures),
         "recipients": "none: raw data reaches nobody; statistics with noise are read by the operator",
         "transfers": OPEN,
@@ -107,6 +108,22 @@ def _activity(site: Site, purpose: str, measures: Sequence[Measure], ran: Ran) -
     }
 
 
+def _basis(site: Site, purpose: str) -> str:
+    """The basis, and for the audit without consent the operator's reason: Art. 10(5)(f) of the AI Act wants it in this record."""
+    necessity = site.terms.bias_detection
+    if purpose != FAIRNESS_AUDIT or necessity is None:
+        return TERMS[purpose].basis
+    until = f"from {iso(necessity.in_force_ms)} to {iso(necessity.delete_by_ms)}"
+    return f"{TERMS[purpose].basis}; {until} also {necessity.law}: {necessity.reason} Other data: {necessity.other_data}"
+
+
+def _subjects(site: Site, purpose: str) -> str:
+    presumed = Rules.declared(Declaration({site.name: site})).of(site.name)
+    silent = presumed.opt_out_holds and purpose != FAIRNESS_AUDIT
+    silent = silent or (purpose == FAIRNESS_AUDIT and presumed.necessity is not None)
+    return "visitors who have granted this purpose" + (", and visitors without a record of it" if silent else "")
+
+
 def _consent_activity(site: Site, ran: Ran) -> dict[str, Any]:
     figures = [m.name for m in site.measures if m.purpose == BOOKKEEPING]
     return {
@@ -114,7 +131,7 @@ def _consent_activity(site: Site, ran: Ran) -> dict[str, Any]:
         "purpose": "Show that consent was given, and honour refusals and withdrawals.",
         "basis": "GDPR Art. 6(1)(c) with Art. 7(1)",
         "subjects": "visitors who were asked",
-        "categories": ["keyed pseudonym", "choices", "notice", "method", "signals of the browser", "jurisdiction", "age band"],
+        "categories": ["keyed pseudonym", "choices", "notice", "notices shown", "method", "signals", "jurisdiction", "age band"],
         "recipients": "officers, by an export that stands in the evidence log; webhooks, without pseudonym",
         "transfers": OPEN,
         "erasure": f"{site.retention.records_ms // 86_400_000} days after a grant has lapsed or another choice was made",

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from adjust.corrections import PolicyCorrections
 from adjust.current import Deciders
 from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
 from audit.log import Log as EvidenceTable
 from audit.notary import Notary
-from audit.ports import Corrections, NoCorrections
+from audit.ports import Corrections
 from audit.reporting import Reports
 from audit.service import Findings
 from audit.store import AuditStore
@@ -65,6 +66,8 @@ from tacit.core.settings import MailSettings, Settings
 from tacit.readers import page_services
 
 if TYPE_CHECKING:
+    from adjust.assessor import Assessor
+    from adjust.pricing import Pricing
     from adjust.service import Engine as LearningEngine
     from audit.anchors import Anchors
     from audit.deliveries import Notifier
@@ -137,6 +140,7 @@ class SanitiserServices:
     plans: PlanStore
     plan_site: Callable[[Site], dict[str, Any]]
     engine: LearningEngine
+    assessor: Assessor
     scanner: Scanner
     schedule: Schedule
     notifier: Notifier
@@ -213,7 +217,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         budget=budget,
         plans=plans,
         audits=audits,
-        findings=findings(released, declaration, clock),
+        findings=findings(released, declaration, root, clock),
         subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
@@ -223,18 +227,35 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
-def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
+def findings(released: Engine, declaration: Declaration, root: RootKey, clock: Clock) -> Findings:
     """What officers do about findings, in a web process or on the command line."""
-    return Findings(released, EvidenceTable(released, clock), corrections(), KeyStore(released).by_id, declaration, clock)
+    return Findings(
+        released,
+        EvidenceTable(released, clock),
+        corrections(declaration, released, root, clock),
+        KeyStore(released).by_id,
+        declaration,
+        clock,
+    )
 
 
-def corrections() -> Corrections:
+def corrections(declaration: Declaration, released: Engine, root: RootKey, clock: Clock) -> Corrections:
     """What the auditor may have the engine do."""
-    return NoCorrections()
+    releases, evidence = ReleaseStore(released, clock), EvidenceTable(released, clock)
+    book = PolicyBook(released, evidence, clock)
+
+    def pricing() -> Pricing:
+        from adjust.pricing import Pricing
+
+        return Pricing(releases, BundleStore(released, root), ModelStore(released), book)
+
+    return PolicyCorrections(declaration, book, pricing, releases, evidence)
 
 
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
+    from adjust.assessor import Assessor
+    from adjust.experiment_store import ExperimentStore
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.deliveries import Notifier
@@ -258,7 +279,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
-    scanner = Scanner(releases, audits, evidence, clock, corrections())
+    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, root, clock))
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -284,6 +305,13 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         notifier=Notifier(released, root, MailSettings(), clock),
         engine=LearningEngine(
             releases, bundles, PolicyHistory(released), evidence, root, clock, ModelStore(released), PolicyBook(released, evidence, clock)
+        ),
+        assessor=Assessor(
+            releases,
+            ExperimentStore(released),
+            PolicyBook(released, evidence, clock),
+            evidence,
+            lambda site, kind, detail, connection: audits.raise_alert(site, kind, detail, at_ms=clock.now_ms(), connection=connection),
         ),
         consent=intake.consent,
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),

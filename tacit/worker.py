@@ -9,7 +9,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 
-from audit.scan import ScanResult
+from audit.results import ScanResult
 from privacy.models import Window
 from privacy.plans import fingerprint
 from tacit.core import logs
@@ -29,11 +29,12 @@ EVENTS = (
     "work.failed",
     "release.held",
     "plan.made",
+    "policy.paused",
     "retention.late",
     "rights.overdue",
     "subject_key.destroyed",
 )
-STEPS = ("end", "close", "check", "learn", "scan", "overdue", "plan", "lapses", "retain", "rights", "consent")
+STEPS = ("end", "close", "check", "learn", "assess", "scan", "overdue", "plan", "lapses", "retain", "rights", "consent")
 LAPSE_SECONDS, DAY_MS = 30, 86_400_000
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
@@ -73,6 +74,7 @@ class Worker:
                 "close": self._close,
                 "check": self._check,
                 "learn": self._learn,
+                "assess": self._assess,
                 "scan": self._scan,
                 "overdue": self._overdue,
                 "plan": self._plan,
@@ -149,6 +151,17 @@ class Worker:
         if version is not None:
             done.bundles[site.name] = version
             log.info("bundle.published", site=site.name, version=version)
+
+    def _assess(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """Look at every experiment after each window, once, and pause what crosses a guardrail."""
+        services = self._services
+        slot, job = services.releases.last_closed(site.name) or 0, f"assess:{site.name}:{services.declaration_hash}"
+        if not site.policies or services.claims.is_done(job, slot) or services.releases.unchecked(site.name):
+            return
+        if services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            for policy in services.assessor.step(site):
+                log.warning("policy.paused", site=site.name, policy=policy)
+            services.claims.finish(job, slot)
 
     def _scan(self, site: Site, done: Done) -> None:
         """The scans whose slot has come and whose windows are all decided, missed ones included."""

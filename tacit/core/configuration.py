@@ -32,6 +32,7 @@ from tacit.core.declaration import (
     ValueRange,
     audit_measure,
     choices_measure,
+    kpi_measure,
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
@@ -105,6 +106,9 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
             faults.append(
                 {"path": f"{at}.audits.{audit_name}.policy", "detail": "names a policy that is not declared", "remedy": "declare it"}
             )
+        elif unknown := [key for key in audit.strata if key not in site.policies[audit.policy].context]:
+            detail, remedy = f"{unknown[0]!r} is no context of {audit.policy!r}", "name keys of the policy's `context`"
+            faults.append({"path": f"{at}.audits.{audit_name}.strata", "detail": detail, "remedy": remedy})
     for measure_name, measure in site.measures.items():
         if measure.per_cell > measure.per_window:
             remedy = "lower per_cell or raise per_window"
@@ -149,10 +153,21 @@ def _site(name: str, config: SiteConfig) -> Site:
     measures = [_measure(name, measure, one) for measure, one in config.measures.items()]
     policies = {policy: policy_from(policy, one, config.holdouts) for policy, one in config.policies.items()}
     audits = {
-        audit: Audit(audit, one.policy, _dimensions(one.groups), one.purpose, one.limit, one.share, _audit_terms(one))
+        audit: Audit(
+            name=audit,
+            policy=one.policy,
+            groups=_dimensions(one.groups),
+            purpose=one.purpose,
+            limit=one.limit,
+            share=one.share,
+            terms=_audit_terms(one),
+            strata=tuple(d for d in policies[one.policy].context if d.name in one.strata),
+            intersections=tuple(tuple(name for name in one.groups if name in names) for names in one.intersections),
+        )
         for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
+    measures += [kpi_measure(name, policy, kpi) for policy in policies.values() for kpi in policy.kpis]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))

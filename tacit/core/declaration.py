@@ -52,6 +52,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     POLICY = "policy"
     AUDIT = "audit"
+    KPI = "kpi"
     CHOICES = "choices"
 
 
@@ -152,6 +153,8 @@ class Measure:
     """Set where the device answers at random (k-ary randomised response): what each report tells anybody, this service included."""
     subject_of: str = ""
     """The policy that a policy or audit measure belongs to."""
+    strata: tuple[str, ...] = ()
+    """Which dimensions of an audit measure are context of its policy and not groups."""
 
     @cached_property
     def cells(self) -> int:
@@ -170,6 +173,8 @@ class Measure:
             case Kind.POLICY | Kind.AUDIT:
                 kind, _, name = self.name.partition(".")
                 return f"{'policies' if kind == 'policy' else 'audits'}.{name}"
+            case Kind.KPI:
+                return f"policies.{self.subject_of}.kpis.{self.name.removeprefix(f'policy.{self.subject_of}.')}"
             case Kind.CHOICES:
                 return "consent_choices"
             case _:
@@ -178,22 +183,28 @@ class Measure:
     @cached_property
     def definition(self) -> dict[str, Any]:
         """Everything that gives the numbers their meaning, as JSON."""
-        return {
-            "site": self.site,
-            "name": self.name,
-            "kind": self.kind.value,
-            "event": self.event,
-            "purpose": self.purpose,
-            "dimensions": [{"name": d.name, "values": list(d.values), "closed": d.closed, "edges": list(d.edges)} for d in self.dimensions],
-            "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
-            "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
-            "share": str(self.share.normalize()),
-            "over_time": self.over_time,
-            "block": self.block,
-            "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
-            "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
-            "subject_of": self.subject_of,
-        } | ({"whole": True} if self.whole else {})
+        return (
+            {
+                "site": self.site,
+                "name": self.name,
+                "kind": self.kind.value,
+                "event": self.event,
+                "purpose": self.purpose,
+                "dimensions": [
+                    {"name": d.name, "values": list(d.values), "closed": d.closed, "edges": list(d.edges)} for d in self.dimensions
+                ],
+                "bounds": [self.bounds.windows, self.bounds.per_window, self.bounds.per_cell],
+                "value": [self.value.field, self.value.low, self.value.high] if self.value else None,
+                "share": str(self.share.normalize()),
+                "over_time": self.over_time,
+                "block": self.block,
+                "keys": [self.keys.field, str(self.keys.delta_share.normalize()), self.keys.max_bytes] if self.keys else None,
+                "local_epsilon": None if self.local_epsilon is None else str(self.local_epsilon.normalize()),
+                "subject_of": self.subject_of,
+            }
+            | ({"whole": True} if self.whole else {})
+            | ({"strata": list(self.strata)} if self.strata else {})
+        )
 
     @cached_property
     def id(self) -> int:
@@ -236,6 +247,7 @@ def measure_from(definition: Mapping[str, Any]) -> Measure:
         keys=Keys(keys[0], Decimal(keys[1]), keys[2]) if keys else None,
         local_epsilon=None if local is None else Decimal(local),
         subject_of=definition["subject_of"],
+        strata=tuple(definition.get("strata", ())),
     )
 
 
@@ -274,6 +286,21 @@ class Guardrail:
     most: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A further outcome of a policy's trials, counted by arm: what an experiment is judged by beside its reward."""
+
+    name: str
+    outcome: Dimension
+    """What a trial may say: 0 and 1, marks from 1 to 5, or a number in bins. Anything else falls into `other` and is not judged."""
+    scores: tuple[float, ...]
+    """What each value counts as in the mean; a bin counts as its middle."""
+    higher_is_better: bool
+    guardrail: float | None
+    """By how much the mean may be worse than the default's before the policy is paused."""
+    share: Decimal
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which variants a zone may show, what is learned about them and how much may be risked for it."""
@@ -307,6 +334,9 @@ class Policy:
     """The arms' parameters that a factorial learner learns about."""
     transitions: str | None = None
     """The measure of transitions that a Markov learner reads."""
+    kpis: tuple[Kpi, ...] = ()
+    verdict_after_ms: int = 7 * 86_400_000
+    """How long an experiment lasts before there is a verdict."""
 
     @property
     def default_arm(self) -> str:
@@ -321,7 +351,8 @@ class Policy:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that the engine acts on, as JSON."""
-        found = asdict(replace(self, context=()))
+        found = asdict(replace(self, context=(), kpis=()))
+        found |= {"kpis": [[one.name, list(one.outcome.values), one.higher_is_better, one.guardrail] for one in self.kpis]}
         return found | {"context": {d.name: list(d.values) for d in self.context}, "share": str(self.share.normalize())}
 
     @cached_property
@@ -363,6 +394,10 @@ class Audit:
     limit: float
     share: Decimal
     terms: AuditTerms = AuditTerms()
+    strata: tuple[Dimension, ...] = ()
+    """Context of the policy within which groups are compared too."""
+    intersections: tuple[tuple[str, ...], ...] = ()
+    """Which groups are compared crossed with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +488,11 @@ class Site:
         """The measure that counts a policy's trials. Raises `KeyError`."""
         return next(m for m in self.measures if m.kind is Kind.POLICY and m.subject_of == policy)
 
+    def kpi_measure(self, policy: str, kpi: str) -> Measure:
+        """The measure that counts one of a policy's KPIs. Raises `KeyError`."""
+        name = f"policy.{policy}.{kpi}"
+        return next(m for m in self.measures if m.kind is Kind.KPI and m.name == name)
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -485,18 +525,36 @@ def policy_measure(site: str, policy: Policy) -> Measure:
     )
 
 
+def kpi_measure(site: str, policy: Policy, kpi: Kpi) -> Measure:
+    """arm x outcome under the policy's purpose; one trial a person, as in the policy's own measure."""
+    return Measure(
+        site=site,
+        name=f"policy.{policy.name}.{kpi.name}",
+        kind=Kind.KPI,
+        event="trial",
+        purpose=policy.purpose,
+        dimensions=(policy.arm_dimension, kpi.outcome),
+        share=kpi.share,
+        over_time="prefix",
+        block=policy.planned_windows or BLOCK,
+        whole=policy.planned_windows is not None,
+        subject_of=policy.name,
+    )
+
+
 def audit_measure(site: str, audit: Audit, policy: Policy) -> Measure:
-    """group x arm x reward under the audit's own purpose."""
+    """group x stratum x arm x reward under the audit's own purpose."""
     return Measure(
         site=site,
         name=f"audit.{audit.name}",
         kind=Kind.AUDIT,
         event="trial",
         purpose=audit.purpose,
-        dimensions=(*audit.groups, policy.arm_dimension, REWARD),
+        dimensions=(*audit.groups, *audit.strata, policy.arm_dimension, REWARD),
         share=audit.share,
         over_time="prefix",
         subject_of=policy.name,
+        strata=tuple(stratum.name for stratum in audit.strata),
     )
 
 

@@ -29,6 +29,10 @@ class WebhookUrlRefused(InvalidRequest):
     default_next_step = "Use https:// with a host name, without user, password or fragment; http:// is for loopback addresses only."
 
 
+URL = r"^https://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?([/?][!-\"$-~]*)?$"
+"""The usual form of an address, for documents; `check_url` decides."""
+
+
 def check_url(url: str) -> None:
     """Refuse an address that could leak a message or send it somewhere else. Raises `WebhookUrlRefused`."""
     try:

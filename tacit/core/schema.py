@@ -276,6 +276,27 @@ class GuardrailConfig(_Strict):
         return self
 
 
+class KpiConfig(_Strict):
+    """A further outcome of a policy's trials: yes or no (`rate`), a mark from 1 to 5 (`rating`), or a number in bins (`number`)."""
+
+    kind: Literal["rate", "rating", "number"]
+    low: float | None = Field(default=None, alias="from")
+    high: float | None = Field(default=None, alias="to")
+    bins: int = Field(default=20, ge=2, le=200)
+    better: Literal["higher", "lower"] = "higher"
+    guardrail: float | None = Field(default=None, gt=0)
+    share: Share
+
+    @model_validator(mode="after")
+    def _bounded(self) -> KpiConfig:
+        given = self.low is not None and self.high is not None
+        if (self.kind == "number") != given or (self.low is None) != (self.high is None):
+            raise ValueError("`from` and `to` belong to `kind: number`, which needs both")
+        if self.low is not None and self.high is not None and not -1e9 <= self.low < self.high <= 1e9:
+            raise ValueError("`from` must be below `to`, both within a thousand million")
+        return self
+
+
 class PolicyConfig(_Strict):
     zone: Slug
     purpose: Purpose = PERSONALISATION
@@ -287,6 +308,8 @@ class PolicyConfig(_Strict):
     factors: list[Slug] = Field(default_factory=list, max_length=6)
     transitions: Slug | None = None
     planned_windows: int | None = Field(default=None, ge=2, le=10_000)
+    kpis: dict[Slug, KpiConfig] = Field(default_factory=dict, max_length=10)
+    verdict_after: Duration = 7 * UNITS["d"]
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
@@ -332,6 +355,8 @@ class AuditConfig(_Strict):
     groups: dict[Slug, Domain] = Field(min_length=1, max_length=3)
     purpose: Purpose = FAIRNESS_AUDIT
     limit: float = Field(default=0.05, gt=0, lt=1)
+    strata: list[Slug] = Field(default_factory=list, max_length=3)
+    intersections: list[Annotated[list[Slug], Field(min_length=2, max_length=3)]] = Field(default_factory=list, max_length=4)
     share: Share
     schedule: Duration = UNITS["d"]
     offset: Duration | None = None
@@ -344,6 +369,13 @@ class AuditConfig(_Strict):
     def _fits(self) -> AuditConfig:
         if {"arm", "reward"} & set(self.groups):
             raise ValueError("a group cannot be called 'arm' or 'reward'")
+        if set(self.strata) & set(self.groups) or len(set(self.strata)) != len(self.strata):
+            raise ValueError("`strata` names each context key once, and none that is a group")
+        crossed = [tuple(sorted(names)) for names in self.intersections]
+        if any(len(set(names)) != len(names) or not set(names) <= set(self.groups) for names in crossed):
+            raise ValueError("`intersections` crosses different dimensions of `groups`")
+        if len(set(crossed)) != len(crossed):
+            raise ValueError("an intersection stands twice")
         if self.offset is not None and self.offset >= self.schedule:
             raise ValueError("`offset` must be shorter than `schedule`")
         return self

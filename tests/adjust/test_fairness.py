@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adjust.controls import Mix
 from adjust.errors import Unfair
-from adjust.fairness import Mix, changed, constrained, difference, spread
+from adjust.fairness import changed, constrained, difference, spread
 
 TRAFFIC = {"mobile": 700.0, "desktop": 300.0}
 

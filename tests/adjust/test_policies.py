@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 from adjust.current import Deciders
 from adjust.decide import Decider
 from adjust.errors import FourEyes, PolicyState, Unchangeable, UnknownPolicy
+from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
@@ -28,7 +29,9 @@ class House:
         self.database, self.evidence, self.clock = database, MemoryEvidence(), FixedClock()
         self.bundles = BundleStore(database, ROOT)
         self.book = PolicyBook(database, self.evidence, self.clock)
-        self.engine = Engine(ReleaseStore(database), self.bundles, PolicyHistory(database), self.evidence, ROOT, self.clock, self.book)
+        self.engine = Engine(
+            ReleaseStore(database), self.bundles, PolicyHistory(database), self.evidence, ROOT, self.clock, ModelStore(database), self.book
+        )
 
     def publish(self, declared: Site) -> dict[str, Any]:
         """The headline's entry in the newest bundle, after a step."""

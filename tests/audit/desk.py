@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, insert
 from audit.findings_store import find
 from audit.log import Log
 from audit.ports import Change, Price, change_json
-from audit.scan import Scanner, ScanResult
+from audit.results import ScanResult
+from audit.scan import Scanner
 from audit.service import Asking, Findings
 from audit.store import AuditStore
 from audit.tables import alerts

@@ -112,7 +112,7 @@ def test_the_web_process_loads_no_heavy_library() -> None:
     import sys
 
     code = (
-        "import sys, audit.api, audit.log, audit.inference, audit.scan, audit.quality, audit.metrics\n"
+        "import sys, audit.api, audit.comparisons, audit.log, audit.lifecycle, audit.quality, audit.store, audit.trend_store\n"
         "print([m for m in ('great_expectations', 'fairlearn', 'pandas', 'numpy', 'opendp', 'duckdb') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

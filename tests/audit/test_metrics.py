@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
 
+from audit.brought import infer_table
 from audit.comparisons import Comparison
-from audit.inference import infer, infer_table, summed
+from audit.inference import infer, summed
 from audit.metrics import point_metrics
 from tests.audit.examples import GENERATOR, GROUPS, audit_measure_of, example_site, line, release_of
 
@@ -33,10 +34,12 @@ def test_the_signed_differences_span_what_fairlearn_calls_the_gap() -> None:
     exact = GENERATOR.integers(200, 400, size=(4, 2, 2))
     table = summed(measure, [release_of(measure, exact.ravel().tolist(), scale=0.0)])
     found = infer(table, 0.05)
-    points = {m.arm: m.parity_difference for m in point_metrics(table)}
-    for gap in found.gaps:
-        if gap.statistic == "exposure":
-            assert gap.gap == pytest.approx(points[gap.arm or ""])
+    points = {m.arm: m for m in point_metrics(table)}
+    spans = {"exposure": "parity_difference", "equalised_odds": "odds_difference"}
+    seen = [(gap.gap, getattr(points[gap.arm or ""], spans[gap.statistic])) for gap in found.gaps if gap.statistic in spans]
+    assert len(seen) == 4
+    for ours, fairlearns in seen:
+        assert ours == pytest.approx(fairlearns)
     rates: dict[str, Comparison] = {c.group: c for c in found.comparisons if c.statistic == "exposure" and c.arm == "larger"}
     sizes = exact[:3].sum(axis=(1, 2))
     for g, group in enumerate(GROUPS):

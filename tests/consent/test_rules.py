@@ -14,6 +14,7 @@ from consent.rules import OPT_OUT_REGIME, Rules, SiteRules
 from tacit.core.configuration import parse
 from tacit.core.declaration import PURPOSES, Necessity
 from tacit.core.errors import ConfigurationInvalid
+from tacit.ropa import ropa
 from tests.consent.support import CANARY, NOTICE, SITE, START_MS, Room, asking, room
 
 DAY_MS = 86_400_000
@@ -90,6 +91,14 @@ def test_somebody_known_to_be_under_opt_in_rules_is_never_presumed_to_agree(tmp_
     here.service.record(SITE, asking(measurement=True))  # says it is in eu
     assert outcome(here, "measurement") == ("allow", "granted")
     assert outcome(here, "personalisation") == ("deny", "no_consent")
+    here.close()
+
+
+def test_a_withdrawal_that_names_no_place_leaves_the_place_known(tmp_path: Path) -> None:
+    here = room(tmp_path, here=CALIFORNIA)
+    here.service.record(SITE, asking(measurement=True))  # says it is in eu
+    here.service.withdraw(SITE, "user", CANARY, ["measurement"], jurisdiction="us-ca")
+    assert outcome(here, "personalisation") == ("deny", "no_consent"), "withdrawing one purpose must not open another"
     here.close()
 
 
@@ -180,3 +189,16 @@ def test_a_grant_lapses_after_the_days_of_its_place(here: Room, place: str, days
     assert here.gate.check(SITE, "user", CANARY, "measurement") == Decision(Outcome.DENY, "expired")
     here.clock.at_ms = START_MS - 400 * DAY_MS
     assert here.gate.check(SITE, "user", CANARY, "measurement").outcome is Outcome.ALLOW, "a clock that goes back ends no grant"
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_the_record_of_processing_says_who_is_counted_without_consent_and_why(declared: bool) -> None:
+    more = f"bias_detection: {STATED}, jurisdiction: {{default: us-ca, opt_out: true}}, " if declared else ""
+    measures = "measures: {a: {event: a, share: 0.1}, b: {event: b, purpose: fairness_audit, share: 0.1}}"
+    [site] = parse(f"sites: {{newsroom: {{privacy: {{epsilon: 1, delta: 1.0e-6}}, {more}{measures}}}}}").sites.values()
+    record = ropa(site, ran=lambda _site, _measure: None, now_ms=START_MS)
+    audit = next(one for one in record["activities"] if one["activity"] == "Fairness audit")
+    measurement = next(one for one in record["activities"] if one["activity"] == "Measurement")
+    assert ("the policy decides about reach" in audit["basis"]) is declared
+    assert ("without a record" in audit["subjects"]) is declared
+    assert ("without a record" in measurement["subjects"]) is declared

@@ -137,7 +137,11 @@ def test_no_answer_repeats_what_was_sent(served: House, path: str) -> None:
 def test_paths_and_methods_that_do_not_exist_are_problems(served: House) -> None:
     assert served.client().get("/v1/nothing").headers["content-type"].startswith("application/problem+json")
     assert served.client().delete("/v1/consents").status_code == 405
-    assert served.client().get("/v1/events").status_code == 405
+    for path in ("/v1/events", "/v1/adjust"):
+        answer = served.client().get(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert served.client().patch("/v1/webhooks/crm").headers["allow"] == "GET, PUT, DELETE"
     document = served.client().get("/openapi.json").json()
     assert {"/v1/events", "/v1/adjust", "/v1/consents", "/v1/releases"} <= set(document["paths"])
 

@@ -113,7 +113,8 @@ def test_bodies_that_cannot_be_read_are_refused_whole(world, chunks, headers, pr
 
 
 def test_other_methods_and_departed_clients(world):
-    assert asyncio.run(ask(endpoint(world), method="GET"))[0] == 405
+    status, problem = asyncio.run(ask(endpoint(world), method="GET"))
+    assert (status, problem["type"]) == (499, "method-not-allowed")
     assert asyncio.run(ask(endpoint(world))) == (0, None)
 
 
