@@ -9,13 +9,18 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, String, Table, delete, select, update
 
+from consent.explaining import Explanations
 from consent.gate import Gate
 from consent.models import ConsentRequest
+from consent.notices import Notices, Text
+from consent.ports import InclusionProofs
 from consent.receipts import Receipts
 from consent.rights import Rights
 from consent.rights_models import Kind, Level, RightsRequest, Verification
 from consent.rights_work import RightsWork
 from consent.rotation import Rotation
+from consent.rules import Rules
+from consent.served import ServedNotices
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from ingest.custody import Custody
@@ -28,6 +33,7 @@ from tacit import migrations
 from tacit.core.configuration import parse
 from tacit.core.db import connect
 from tacit.core.rootkey import RootKey
+from tests.consent.support import NotedEvidence
 from tests.ingest.world import DECLARATION, NOTICE, SITE, FixedClock, World
 
 PERSON = "canary-4d9e@example.org"
@@ -64,12 +70,22 @@ class RightsWorld(World):
     rights: Rights
     rotation: Rotation
     signer: Receipts
+    notices: Notices
+    explanations: Explanations
+    text: str | None = None
 
     def ask(self, kind: Kind, subject: str = PERSON, *, key: str | None = None, sure: Verification = SURE, **more: Any) -> dict[str, Any]:
         return self.rights.ask(SITE, RightsRequest(kind, subject, verification=sure, **more), idempotency_key=key)
 
-    def says(self, subject: str = PERSON, **purposes: bool) -> dict[str, str]:
-        return self.consent.record(SITE, ConsentRequest(subject, purposes or {"measurement": True}, NOTICE, "banner"))
+    def says(self, subject: str = PERSON, *, place: str = "eu", **purposes: bool) -> dict[str, str]:
+        asked = ConsentRequest(subject, purposes or {"measurement": True}, NOTICE, "banner", jurisdiction=place)
+        return self.consent.record(SITE, asked)
+
+    def register(self, version: str, *, material: bool = False) -> None:
+        self.notices.put(SITE, NOTICE.id, Text(version, NOTICE.locale, text=f"text {version}", material=material), by="key_1")
+
+    def shows(self, subject: str = PERSON, version: str = "4") -> None:
+        self.notices.serve(SITE, NOTICE.id, id_type="user", subject=subject, version=version, locale=NOTICE.locale)
 
     def reason(self, subject: str = PERSON, purpose: str = "measurement") -> str:
         return str(self.gate.check(SITE, "user", subject, purpose).reason)
@@ -81,10 +97,13 @@ class RightsWorld(World):
             )
 
     def again(self) -> RightsWorld:
-        return open_rights(self.path, clock=self.clock, engine=connect(self.engine.url.render_as_string(hide_password=False)))
+        url = self.engine.url.render_as_string(hide_password=False)
+        return open_rights(self.path, clock=self.clock, engine=connect(url), text=self.text)
 
 
-def open_rights(path: Path, *, clock: Any = None, engine: Engine | None = None, text: str | None = None) -> RightsWorld:
+def open_rights(
+    path: Path, *, clock: Any = None, engine: Engine | None = None, text: str | None = None, log: InclusionProofs | None = None
+) -> RightsWorld:
     declaration = parse(text) if text else DECLARATION
     clock = clock or FixedClock()
     engine = engine if engine is not None else connect(f"sqlite:///{path / 'intake.db'}")
@@ -93,16 +112,20 @@ def open_rights(path: Path, *, clock: Any = None, engine: Engine | None = None, 
     root = RootKey(b"r" * 32)
     custody = Custody(path / "custody", engine, root, clock)
     staging = Staging(path / "staging", custody, clock, declaration)
-    subjects = Subjects(engine, root, clock, others=[ServedRows()])
-    gate = Gate(engine, subjects, clock)
+    subjects = Subjects(engine, root, clock, others=[ServedNotices(), ServedRows()])
+    rules = Rules.declared(declaration)
+    gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
     signer = Receipts(root)
     controllers = {SITE: {"name": "News Ltd", "contact": "privacy@example.org"}}
-    consent = ConsentService(engine, subjects, withdrawals, NotedChoices(), signer, clock, controllers=controllers)
+    consent = ConsentService(engine, subjects, withdrawals, NotedChoices(), signer, clock, rules=rules, controllers=controllers, log=log)
     source = StagedSource(staging, custody, engine, declaration, clock)
     counts = StandingRows(engine, custody, declaration, staging)
     work = RightsWork(engine, subjects, consent, withdrawals, counts, signer, declaration, clock)
-    rights = Rights(engine, subjects, work, declaration, clock)
+    rights = Rights(engine, subjects, work, declaration, clock, log=log)
     rotation = Rotation(engine, subjects, clock)
-    return RightsWorld(path, clock, engine, custody, staging, door, gate, consent, source, withdrawals, subjects, rights, rotation, signer)
+    notices = Notices(engine, subjects, NotedEvidence(), clock)
+    explanations = Explanations(engine, subjects, rules, clock)
+    parts = (subjects, rights, rotation, signer, notices, explanations)
+    return RightsWorld(path, clock, engine, custody, staging, door, gate, consent, source, withdrawals, *parts, text)
