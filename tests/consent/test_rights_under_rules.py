@@ -229,12 +229,16 @@ def test_webhooks_hear_of_a_grant_when_it_takes_effect(world: RightsWorld) -> No
     assert events() == ["consent.granted", "consent.withdrawn", "consent.granted"]
 
 
-def test_whoever_objects_is_not_asked_again_at_once(world: RightsWorld) -> None:
+@pytest.mark.parametrize("before", [None, "refused", "granted"])
+def test_whoever_objects_is_not_asked_again_at_once(world: RightsWorld, before: str | None) -> None:
+    if before:
+        world.says(measurement=before == "granted")
+    world.later(170 * DAY)
     asked_ms = world.clock.now_ms()
     world.ask(Kind.OBJECT)
     for answer in (world.consent.query(SITE, "user", PERSON), world.explanations.explain(SITE, "user", PERSON)):
         shown = answer["purposes"]["measurement"]
-        assert shown["state"] is None
+        assert shown["state"] == before
         assert from_iso(shown["ask_again_after"]) == asked_ms + 180 * DAY
     world.clock.at_ms += 180 * DAY
     assert world.consent.query(SITE, "user", PERSON)["purposes"]["measurement"]["ask_again_after"] is None
