@@ -34,6 +34,7 @@ import consent.api
 import consent.explain_api
 import consent.notices_api
 import consent.officers_api
+import consent.rights_api
 import consent.signals_api
 import consent.webhooks_api
 import dashboards.api
@@ -175,6 +176,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
     app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
+    app.include_router(consent.rights_api.router(services.rights, authorise))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))

@@ -25,6 +25,7 @@ from tacit import (
     officers_cli,
     policies_cli,
     report_cli,
+    rights_cli,
 )
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
@@ -46,6 +47,7 @@ findings_cli.register(app)
 notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
+rights_cli.register(app, keys_app)
 evidence_cli.register(app)
 experiment_cli.register(app)
 learners_cli.register(app)

@@ -175,7 +175,9 @@ def _site(name: str, config: SiteConfig) -> Site:
     retention = RetentionTerms(config.retention.records, config.retention.messages, config.retention.served)
     place = config.jurisdiction
     consent = ConsentTerms(place.opt_out, _necessity(config.bias_detection) if config.bias_detection else None)
-    return Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+    site = Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+    controller = config.controller.model_dump() if config.controller else None
+    return replace(site, controller=controller, rights_due_ms=config.rights.due)
 
 
 def _necessity(config: NecessityConfig) -> Necessity:

@@ -466,6 +466,10 @@ class Site:
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
     terms: ConsentTerms = ConsentTerms()
+    controller: Mapping[str, str] | None = None
+    """Who is responsible, `name` and `contact`, as it stands on receipts and in answers."""
+    rights_due_ms: int = 30 * 86_400_000
+    """Within what time a rights request must be finished (Art. 12(3) GDPR: one month)."""
 
     @cached_property
     def delta_for_keys(self) -> Decimal:

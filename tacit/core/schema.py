@@ -389,6 +389,25 @@ class RetentionConfig(_Strict):
     served: Duration = 365 * UNITS["d"]
 
 
+class ControllerConfig(_Strict):
+    """Who is responsible in law, as it stands on receipts."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    contact: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class RightsConfig(_Strict):
+    """Within what time a rights request must be finished; at most a month (Art. 12(3) GDPR)."""
+
+    due: Duration = 30 * UNITS["d"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> RightsConfig:
+        if self.due > 31 * UNITS["d"]:
+            raise ValueError("the law gives one month")
+        return self
+
+
 class ChoicesConfig(_Strict):
     share: Share
 
@@ -402,6 +421,8 @@ class SiteConfig(_Strict):
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
+    controller: ControllerConfig | None = None
+    rights: RightsConfig = RightsConfig()
     bias_detection: NecessityConfig | None = None
 
 

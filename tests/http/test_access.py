@@ -29,6 +29,17 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/consents/history": KEEP,
     "POST /v1/consents/explain": KEEP,
     "POST /v1/consents/simulate": KEEP,
+    "POST /v1/consents/receipt": KEEP,
+    "POST /v1/rights/access": KEEP,
+    "POST /v1/rights/export": KEEP,
+    "POST /v1/rights/erase": KEEP,
+    "POST /v1/rights/object": KEEP,
+    "POST /v1/rights/restrict": KEEP,
+    "POST /v1/rights/lift": KEEP,
+    "POST /v1/rights/query": KEEP | READ,
+    "POST /v1/rights/reject": DECIDE,
+    "POST /v1/rights/extend": DECIDE,
+    "GET /v1/rights": READ,
     "GET /v1/notices": EVERYBODY,
     "GET /v1/rules": EVERYBODY,
     "GET /v1/notices/{name}": EVERYBODY,
@@ -148,5 +159,5 @@ def test_each_role_may_what_the_table_says_and_is_refused_before_anything_is_rea
 
 
 def test_an_auditor_changes_nothing() -> None:
-    reading = {"POST /v1/signals/decode"}
+    reading = {"POST /v1/signals/decode", "POST /v1/rights/query"}
     assert not [line for line, roles in MAY.items() if roles and AUDITOR in roles and not line.startswith("GET ") and line not in reading]
