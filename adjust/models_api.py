@@ -2,9 +2,10 @@
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from adjust.api import Authorise
@@ -28,39 +29,47 @@ def router(store: ModelStore, book: PolicyBook, declaration: Declaration, author
     """Model versions."""
     api = APIRouter(tags=["models"])
 
-    def about(request: Request, site: str | None, policy: str, roles: frozenset[Role]) -> tuple[str, str]:
-        caller, named = authorise(dict(request.headers), roles, site)
-        if policy not in declaration.sites[named].policies:
+    def permitted(roles: frozenset[Role]) -> Callable[..., tuple[str, str]]:
+        def asked(request: Request, site: SiteQuery = None) -> tuple[str, str]:
+            caller, named = authorise(dict(request.headers), roles, site)
+            return caller.key_id, named
+
+        return asked
+
+    # dependencies come before bodies are looked at, so who may not ask learns nothing about them
+    reader = Annotated[tuple[str, str], Depends(permitted(READERS))]
+    writer = Annotated[tuple[str, str], Depends(permitted(POLICY_WRITERS))]
+
+    def declared(site: str, policy: str) -> str:
+        if policy not in declaration.sites[site].policies:
             raise UnknownPolicy("the site declares no such policy")
-        return named, caller.key_id
+        return site
 
     @api.get("/v1/models")
     def list_models(
-        request: Request,
+        asked: reader,
         policy: str,
-        site: SiteQuery = None,
         before: Annotated[int | None, Query(ge=1)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> dict[str, Any]:
         """Versions, newest first; `next` is what to ask for with `before`."""
-        named, _ = about(request, site, policy, READERS)
+        named = declared(asked[1], policy)
         found = store.list(named, policy, before=before, limit=limit + 1)
         more = found[limit - 1].version if len(found) > limit else None
         return {"models": [m.to_json(whole=False) for m in found[:limit]], "pinned": book.controls.read(named, policy).pinned, "next": more}
 
     @api.get("/v1/models/{policy}/{version}")
-    def read_model(request: Request, policy: str, version: int, site: SiteQuery = None) -> dict[str, Any]:
+    def read_model(asked: reader, policy: str, version: int) -> dict[str, Any]:
         """One version with its parameters and weights."""
-        named, _ = about(request, site, policy, READERS)
-        return store.get(named, policy, version).to_json()
+        return store.get(declared(asked[1], policy), policy, version).to_json()
 
     @api.post("/v1/models/{policy}/rollback")
-    def roll_back(request: Request, policy: str, body: RollBack, site: SiteQuery = None) -> dict[str, Any]:
+    def roll_back(asked: writer, policy: str, body: RollBack) -> dict[str, Any]:
         """Let an earlier version's weights stand from the next bundle on; learning goes on beside it."""
-        named, actor = about(request, site, policy, POLICY_WRITERS)
+        named = declared(asked[1], policy)
         if body.version is not None:
             store.get(named, policy, body.version)
-        book.order(declaration.sites[named], policy, "pinned", body.version, actor=actor)
+        book.order(declaration.sites[named], policy, "pinned", body.version, actor=asked[0])
         return {"policy": policy, "pinned": body.version}
 
     return api
