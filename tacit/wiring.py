@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.corrections import PolicyCorrections
 from adjust.current import Deciders
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
@@ -192,6 +193,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         plans=plans,
         bundles=bundles,
         history=PolicyHistory(released),
+        experiments=ExperimentStore(released),
         audits=audits,
         evidence=evidence,
         clock=clock,
@@ -255,7 +257,6 @@ def corrections(declaration: Declaration, released: Engine, root: RootKey, clock
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.assessor import Assessor
-    from adjust.experiment_store import ExperimentStore
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.deliveries import Notifier
