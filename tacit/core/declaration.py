@@ -444,6 +444,8 @@ class Site:
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
     terms: ConsentTerms = ConsentTerms()
+    segments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Targeting expressions by name, for versions of policies to refer to; those of the policies here are in their places already."""
 
     @cached_property
     def delta_for_keys(self) -> Decimal:
