@@ -27,6 +27,7 @@ from tacit.core.errors import InvalidRequest
 from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.policies import CHANGEABLE, changeable_of, changed, policy_faults, site_faults
 from tacit.core.schema import PolicyConfig
+from tacit.core.segments import inlined
 
 DRAFT, APPROVED, PAUSED, ARCHIVED = "draft", "approved", "paused", "archived"
 FILE = "file"
@@ -80,6 +81,8 @@ class PolicyBook:
         """A new version, which waits for somebody else's approval. Raises `Unchangeable`, `InvalidRequest` or `UnknownPolicy`."""
         declared = _declared(site, policy)
         now = self.effective(site, policy).policy
+        if "targeting" in changes:
+            changes = {**changes, "targeting": inlined(changes["targeting"], site.segments)}
         wanted = _checked(now, changes)
         self._check(site, wanted)
         with self._change(site.name, policy) as change:

@@ -86,6 +86,7 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/policies/{policy}/archive": STEER,
     "POST /v1/policies/{policy}/kill": STEER | {OFFICER},
     "GET /v1/models": READ,
+    "GET /v1/models/{policy}/compare": READ,
     "GET /v1/models/{policy}/{version}": READ,
     "POST /v1/models/{policy}/rollback": STEER,
     "GET /v1/findings": READ,
@@ -128,12 +129,7 @@ FILLED = {
     "version": "1",
 }
 
-NEEDED = {
-    "/v1/estimates": {"measure": "pages"},
-    "/v1/models": {"policy": "headline"},
-    "/v1/evidence/proof": {"index": "0"},
-    "/v1/evidence/consistency": {"from": "0"},
-}
+NEEDED = {"/v1/estimates": {"measure": "pages"}, "/v1/evidence/proof": {"index": "0"}, "/v1/evidence/consistency": {"from": "0"}}
 """What a path cannot do without in its query."""
 
 
