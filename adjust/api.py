@@ -14,15 +14,19 @@ from fastapi import APIRouter, Query, Request
 
 from adjust.decide import Decider
 from adjust.errors import NoBundle, UnknownPolicy
+from adjust.experiment_store import ExperimentStore
 from adjust.experiments import lift
 from adjust.recent import recent
 from privacy.releases import ReleaseStore
 from tacit.core.access import READERS, SENDERS, Caller, Role
-from tacit.core.declaration import Declaration
+from tacit.core.declaration import Declaration, Site
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
+
+NOTHING_YET = "Nothing was released yet."
+TOO_EARLY = "too early"
 QUESTIONS_LIMIT = 50
 
 Scope = MutableMapping[str, Any]
@@ -131,7 +135,7 @@ async def read_body(receive: Receive) -> bytes:
             return body
 
 
-def router(releases: ReleaseStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
+def router(releases: ReleaseStore, experiments: ExperimentStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
     """Experiments."""
     api = APIRouter(tags=["adjust"])
 
@@ -139,15 +143,22 @@ def router(releases: ReleaseStore, declaration: Declaration, authorise: Authoris
     def read_experiment(
         request: Request, policy: str, site: Annotated[str | None, Query(description="Needed with an admin key only.")] = None
     ) -> dict[str, Any]:
-        """What a policy achieves, with intervals that count the privacy noise."""
+        """What a policy achieves: always-valid intervals of the newest assessment, and those of a look at one fixed time beside them."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
         declared = declaration.sites[named]
         if policy not in declared.policies:
             raise UnknownPolicy("the site declares no such policy")
-        measure = declared.policy_measure(policy)
-        found = lift(measure, recent(releases, measure))
-        if found is not None:
-            return {"policy": policy} | found.to_json()
-        return {"policy": policy, "sentence": "Nothing was released yet.", "as_of": None, "windows": 0, "comparisons": [], "arms": []}
+        return experiment_of(declared, policy, releases, experiments)
 
     return api
+
+
+def experiment_of(site: Site, policy: str, releases: ReleaseStore, experiments: ExperimentStore) -> dict[str, Any]:
+    """One policy's experiment in its public form. Reading spends nothing."""
+    measure = site.policy_measure(policy)
+    found = lift(measure, recent(releases, measure))
+    shown: dict[str, Any] = {"policy": policy, "sentence": NOTHING_YET, "as_of": None, "windows": 0, "comparisons": [], "arms": []}
+    if found is not None:
+        shown |= found.to_json()
+    assessed = experiments.latest(site.name, policy)
+    return shown | {"verdict": TOO_EARLY} if assessed is None else shown | assessed

@@ -34,12 +34,14 @@ import consent.api
 import consent.explain_api
 import consent.notices_api
 import consent.officers_api
+import consent.rights_api
 import consent.signals_api
 import consent.webhooks_api
 import dashboards.api
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.ofrep import PREFIX as OFREP
 from adjust.ofrep import OfrepEndpoint
@@ -174,14 +176,16 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
     app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
     app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
     app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
+    app.include_router(consent.rights_api.router(services.rights, authorise))
     app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
     app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
     app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
     app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
     app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
-    app.include_router(adjust.api.router(services.releases, declaration, authorise))
+    app.include_router(adjust.api.router(services.releases, ExperimentStore(services.vaults[1]), declaration, authorise))
     app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
-    app.include_router(adjust.models_api.router(ModelStore(services.vaults[1]), services.policies, declaration, authorise))
+    models = ModelStore(services.vaults[1])
+    app.include_router(adjust.models_api.router(models, services.policies, services.pricing, declaration, authorise))
     app.include_router(audit.api.router(services.audits, authorise))
     app.include_router(audit.findings_api.router(services.findings, authorise))
     app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))

@@ -19,6 +19,7 @@ from tacit import (
     cases,
     cases_cli,
     evidence_cli,
+    experiment_cli,
     findings_cli,
     installation,
     learners_cli,
@@ -26,6 +27,7 @@ from tacit import (
     officers_cli,
     policies_cli,
     report_cli,
+    rights_cli,
 )
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
@@ -47,7 +49,9 @@ findings_cli.register(app)
 notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
+rights_cli.register(app, keys_app)
 evidence_cli.register(app)
+experiment_cli.register(app)
 learners_cli.register(app)
 cases_cli.register(app)
 

@@ -32,6 +32,7 @@ from tacit.core.declaration import (
     ValueRange,
     audit_measure,
     choices_measure,
+    kpi_measure,
     policy_measure,
 )
 from tacit.core.errors import ConfigurationInvalid
@@ -182,6 +183,7 @@ def _site(name: str, config: SiteConfig) -> Site:
         for audit, one in config.audits.items()
     }
     measures += [policy_measure(name, policy) for policy in policies.values()]
+    measures += [kpi_measure(name, policy, kpi) for policy in policies.values() for kpi in policy.kpis]
     measures += [audit_measure(name, audit, policies[audit.policy]) for audit in audits.values()]
     if config.consent_choices:
         measures.append(choices_measure(name, config.consent_choices.share))
@@ -189,7 +191,9 @@ def _site(name: str, config: SiteConfig) -> Site:
     retention = RetentionTerms(config.retention.records, config.retention.messages, config.retention.served)
     place = config.jurisdiction
     consent = ConsentTerms(place.opt_out, _necessity(config.bias_detection) if config.bias_detection else None)
-    return Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent, config.segments)
+    site = Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+    controller = config.controller.model_dump() if config.controller else None
+    return replace(site, controller=controller, rights_due_ms=config.rights.due, segments=config.segments)
 
 
 def _necessity(config: NecessityConfig) -> Necessity:

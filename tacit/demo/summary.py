@@ -106,12 +106,11 @@ def _cases(cases: Mapping[str, Mapping[str, Any]]) -> Table:
         table.add_column(column, justify="right" if column == "weight" else "left")
     for name, case in cases.items():
         about = [name, f"{case['people']:,} people", f"{case['decisions']:,} decisions", f"lift {case['lift']:+.0%}"]
-        cells = [
-            (cell, one["arm"] or "", "" if one["weight"] is None else f"{one['weight']:.0%}", one["best"])
-            for cell, one in case["learned"].items()
-        ]
-        for words, row in itertools.zip_longest(about, cells):
-            table.add_row(*map(escape, (words or "", *(row or ()))))
+        rows: list[tuple[str, Mapping[str, Any]]] = list(case["learned"].items())
+        for words, learned in itertools.zip_longest(about, rows, fillvalue=None):
+            cell, one = learned or ("", dict[str, Any]())
+            weight = "" if one.get("weight") is None else f"{one['weight']:.0%}"
+            table.add_row(*(escape(str(text or "")) for text in (words, cell, one.get("arm"), weight, one.get("best"))))
     return table
 
 

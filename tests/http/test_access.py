@@ -29,6 +29,17 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/consents/history": KEEP,
     "POST /v1/consents/explain": KEEP,
     "POST /v1/consents/simulate": KEEP,
+    "POST /v1/consents/receipt": KEEP,
+    "POST /v1/rights/access": KEEP,
+    "POST /v1/rights/export": KEEP,
+    "POST /v1/rights/erase": KEEP,
+    "POST /v1/rights/object": KEEP,
+    "POST /v1/rights/restrict": KEEP,
+    "POST /v1/rights/lift": KEEP,
+    "POST /v1/rights/query": KEEP | READ,
+    "POST /v1/rights/reject": DECIDE,
+    "POST /v1/rights/extend": DECIDE,
+    "GET /v1/rights": READ,
     "GET /v1/notices": EVERYBODY,
     "GET /v1/rules": EVERYBODY,
     "GET /v1/notices/{name}": EVERYBODY,
@@ -74,6 +85,10 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/policies/{policy}/resume": STEER,
     "POST /v1/policies/{policy}/archive": STEER,
     "POST /v1/policies/{policy}/kill": STEER | {OFFICER},
+    "GET /v1/models": READ,
+    "GET /v1/models/{policy}/compare": READ,
+    "GET /v1/models/{policy}/{version}": READ,
+    "POST /v1/models/{policy}/rollback": STEER,
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -111,6 +126,7 @@ FILLED = {
     "notice": "nobody",
     "path": "0/000.p/1",
     "key": "headline",
+    "version": "1",
 }
 
 NEEDED = {"/v1/estimates": {"measure": "pages"}, "/v1/evidence/proof": {"index": "0"}, "/v1/evidence/consistency": {"from": "0"}}
@@ -148,5 +164,5 @@ def test_each_role_may_what_the_table_says_and_is_refused_before_anything_is_rea
 
 
 def test_an_auditor_changes_nothing() -> None:
-    reading = {"POST /v1/signals/decode"}
+    reading = {"POST /v1/signals/decode", "POST /v1/rights/query"}
     assert not [line for line, roles in MAY.items() if roles and AUDITOR in roles and not line.startswith("GET ") and line not in reading]
