@@ -11,7 +11,7 @@ from adjust.learn import Learned, learn
 from adjust.models import WEIGHTS, Model, lineage
 from adjust.models_store import ModelStore
 from adjust.policies import Effective, PolicyBook
-from adjust.published import Weighed, last_good, published, weighed
+from adjust.published import Weighed, last_good, published, serving
 from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
 from privacy.models import Release
@@ -125,21 +125,8 @@ class Engine:
         )
 
     def _serving(self, policy: Policy, controls: Controls, newest: Model, found: Learned) -> tuple[int, Weighed]:
-        """The model version that serves, and its weights: the newest, the one that was rolled back to, or two of them side by side."""
         own = Weighed(found.weights, found.general, found.marginal, found.windows, found.traffic)
-        version, weights = newest.version, own
-        if controls.pinned is not None and (earlier := self._earlier(policy, newest, controls.pinned)) is not None:
-            version, weights = controls.pinned, earlier
-        if controls.versus is not None and (rival := self._earlier(policy, newest, controls.versus.version)) is not None:
-            weights = weights.beside(rival, controls.versus.share)
-        return version, weights
-
-    def _earlier(self, policy: Policy, newest: Model, version: int) -> Weighed | None:
-        """An earlier version's weights, where they still fit the policy."""
-        if version == newest.version:
-            return weighed(policy, newest.weights)
-        model = self._models.get(newest.site, newest.policy, version)
-        return weighed(policy, model.weights) if model.fits(newest.weights) else None
+        return serving(policy, controls, newest, own, lambda version: self._models.get(newest.site, newest.policy, version))
 
 
 def _served(policy: Policy, last: Payload | None) -> Payload:

@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from tacit import (
+    cases,
+    cases_cli,
     evidence_cli,
     experiment_cli,
     findings_cli,
@@ -51,6 +53,7 @@ rights_cli.register(app, keys_app)
 evidence_cli.register(app)
 experiment_cli.register(app)
 learners_cli.register(app)
+cases_cli.register(app)
 
 
 class Format(StrEnum):
@@ -172,12 +175,10 @@ def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", e
 @config_app.command("init")
 def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("tacit.yaml")) -> None:
     """Write a commented declaration to start from."""
-    from importlib.resources import files
-
     if file.exists():
         raise Problem(f"{file} exists already", next_step="Choose another name; nothing was changed.")
     try:
-        file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        file.write_text(cases.text(cases.HEADLINE), encoding="utf-8")
     except OSError as error:
         raise Problem(f"{file} cannot be written", next_step="Create its folder first, or choose another place.") from error
     typer.echo(f"Wrote {file}. Next: tacit plan {file}, then tacit serve --config {file}")
@@ -391,12 +392,15 @@ def demo(
     stop: Annotated[bool, typer.Option("--exit", help="Stop at the end instead of serving the dashboard.")] = False,
     port: Annotated[int, typer.Option(help="Port of the demo's service; 0 chooses a free one.")] = 8700,
     real: Annotated[Path | None, typer.Option("--real-data", help="Folder with the MSNBC and Upworthy files.")] = None,
+    shoppers: Annotated[
+        int | None, typer.Option(min=60, help="How many come to each of the two shops; an eighth of the visitors if left out.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where the numbers are written.")] = Path("demo-report.json"),
 ) -> None:
     """The main job end to end: people arrive, consent or refuse, windows close, the engine learns, an audit finds the planted skew."""
     from tacit.demonstration import run
 
-    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report)
+    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report, shoppers=shoppers)
 
 
 def _scan_tables(path: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.corrections import PolicyCorrections
 from adjust.current import Deciders
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
@@ -97,6 +98,7 @@ class WebServices:
     staging: Staging
     deciders: Deciders
     policies: PolicyBook
+    pricing: Callable[[], Pricing]
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
@@ -192,6 +194,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         plans=plans,
         bundles=bundles,
         history=PolicyHistory(released),
+        experiments=ExperimentStore(released),
         audits=audits,
         evidence=evidence,
         clock=clock,
@@ -212,12 +215,13 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         staging=intake.staging,
         deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
         policies=policies,
+        pricing=lambda: pricing(released, clock),
         bundles=bundles,
         releases=releases,
         budget=budget,
         plans=plans,
         audits=audits,
-        findings=findings(released, declaration, root, clock),
+        findings=findings(released, declaration, clock),
         subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
@@ -227,35 +231,34 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
-def findings(released: Engine, declaration: Declaration, root: RootKey, clock: Clock) -> Findings:
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
     """What officers do about findings, in a web process or on the command line."""
     return Findings(
         released,
         EvidenceTable(released, clock),
-        corrections(declaration, released, root, clock),
+        corrections(declaration, released, clock),
         KeyStore(released).by_id,
         declaration,
         clock,
     )
 
 
-def corrections(declaration: Declaration, released: Engine, root: RootKey, clock: Clock) -> Corrections:
+def corrections(declaration: Declaration, released: Engine, clock: Clock) -> Corrections:
     """What the auditor may have the engine do."""
     releases, evidence = ReleaseStore(released, clock), EvidenceTable(released, clock)
-    book = PolicyBook(released, evidence, clock)
+    return PolicyCorrections(declaration, PolicyBook(released, evidence, clock), lambda: pricing(released, clock), releases, evidence)
 
-    def pricing() -> Pricing:
-        from adjust.pricing import Pricing
 
-        return Pricing(releases, BundleStore(released, root), ModelStore(released), book)
+def pricing(released: Engine, clock: Clock) -> Pricing:
+    """What orders cost and how model versions compare; it loads numpy."""
+    from adjust.pricing import Pricing
 
-    return PolicyCorrections(declaration, book, pricing, releases, evidence)
+    return Pricing(ReleaseStore(released, clock), ModelStore(released), PolicyBook(released, EvidenceTable(released, clock), clock))
 
 
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.assessor import Assessor
-    from adjust.experiment_store import ExperimentStore
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.deliveries import Notifier
@@ -279,7 +282,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
-    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, root, clock))
+    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, clock))
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )

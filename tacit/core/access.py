@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -33,6 +34,9 @@ CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
 READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
 RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
 """Who decides on findings, signs them and says who is told."""
+
+CREDENTIALS = {b"x-api-key": "x-api-key", b"authorization": "authorization"}
+"""The headers that a key may stand in, as the server hands them over and as text."""
 
 PUBLIC: dict[str, Any] = {"security": []}
 """`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
@@ -68,6 +72,15 @@ class Caller:
         if not named:
             raise UnknownSite("an admin key has to name the site")
         return named
+
+
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Of a request's raw headers those that tell who is asking; nobody pays for decoding the others.
+
+    >>> credentials([(b"host", b"localhost"), (b"x-api-key", b"tacit_write_x")])
+    {'x-api-key': 'tacit_write_x'}
+    """
+    return {CREDENTIALS[name]: value.decode("latin-1") for name, value in headers if name in CREDENTIALS}
 
 
 class KeyStore:

@@ -418,6 +418,7 @@ class SiteConfig(_Strict):
     measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
     holdouts: dict[Slug, Annotated[float, Field(gt=0, le=0.5)]] = Field(default_factory=dict, max_length=10)
+    segments: dict[Slug, dict[str, Any]] = Field(default_factory=dict, max_length=100)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()

@@ -254,3 +254,14 @@ FULL = policy(
 def test_a_policy_as_json_is_the_same_policy(one: Policy) -> None:
     assert changed(one, {}) == one
     assert changed(policy(), {k: v for k, v in config_of(one).items() if k == "rollout"}) == replace(policy(), rollout=one.rollout)
+
+
+def test_a_version_may_name_a_segment_of_the_site_and_no_other(house: House) -> None:
+    mobile = {"device": {"eq": "mobile"}}
+    declared = replace(SITE, segments={"mobile": mobile})
+    house.publish(declared)
+    with pytest.raises(InvalidRequest):
+        house.book.draft(declared, "headline", {"targeting": {"segment": "tablet"}}, actor="key_1")
+    house.book.draft(declared, "headline", {"targeting": {"not": {"segment": "mobile"}}}, actor="key_1")
+    house.book.approve(declared, "headline", actor="key_2")
+    assert house.publish(declared)["targeting"] == {"not": mobile}

@@ -85,6 +85,10 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/policies/{policy}/resume": STEER,
     "POST /v1/policies/{policy}/archive": STEER,
     "POST /v1/policies/{policy}/kill": STEER | {OFFICER},
+    "GET /v1/models": READ,
+    "GET /v1/models/{policy}/compare": READ,
+    "GET /v1/models/{policy}/{version}": READ,
+    "POST /v1/models/{policy}/rollback": STEER,
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -122,6 +126,7 @@ FILLED = {
     "notice": "nobody",
     "path": "0/000.p/1",
     "key": "headline",
+    "version": "1",
 }
 
 NEEDED = {"/v1/estimates": {"measure": "pages"}, "/v1/evidence/proof": {"index": "0"}, "/v1/evidence/consistency": {"from": "0"}}

@@ -26,7 +26,7 @@ from tacit.core.declaration import Bounds, Declaration, Kind, ValueRange
 from tests.privacy.world import EPOCH, WINDOW, World, count, shop
 
 ROOT = Path(__file__).parents[2]
-DEMO = load(ROOT / "tacit" / "demo" / "newsroom.yaml")
+DEMO = load(ROOT / "tacit" / "cases" / "headline-prominence.yaml")
 
 EVERYTHING = parse(
     """
