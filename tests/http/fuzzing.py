@@ -21,8 +21,9 @@ NOBODY = ""
 DECLARED = ["newsroom", "pages", "headline", "by_age", "crm", "front.headline"]
 """What some parameter or field has to name, so that more than refusals is tried."""
 
-BEYOND_SCHEMAS = ("/v1/findings/{id}/accept", "/v1/findings/{id}/assign", "/v1/evidence/witness")
-"""What takes a time from now on, or a note that only a witness can sign. No schema can say so: an otherwise valid body may be refused."""
+BEYOND_SCHEMAS = ("/v1/findings/{id}/accept", "/v1/findings/{id}/assign", "/v1/evidence/witness", "/v1/policies/{policy}")
+"""What takes a time from now on, a note that only a witness can sign, or a policy that fits its site. No schema can say so: a body that is
+valid otherwise may be refused."""
 
 _REFUSABLE = """
 [[operations]]
