@@ -1,6 +1,6 @@
-"""The case library: whole declarations that are valid, people who do what is stated of them, and a truth that the engine can find through the noise.
+"""The case library: whole declarations that are valid, people who do what is stated, and a truth that can be found through the noise.
 
-False failures of the statistical tests: below 1e-6 for each run (stated at each).
+False failures of the statistical tests: below 1e-6 for each run.
 """
 
 from __future__ import annotations
