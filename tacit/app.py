@@ -10,12 +10,12 @@ import json
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -52,6 +52,7 @@ from tacit import __version__, officers_api, records, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import PUBLIC, Caller, KeyStore, Role
 from tacit.core.clock import Clock, SystemClock
+from tacit.core.declaration import Declaration
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
@@ -77,9 +78,12 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "limits-conflict": 409,
+    "nothing-to-correct": 409,
     "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
+    "pdf-unavailable": 501,
     "busy": 503,
     "storage-unavailable": 503,
 }
@@ -172,29 +176,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
 
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
-    app.include_router(consent.api.router(services.consent, authorise, declaration=declaration))
-    app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
-    app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
-    app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
-    app.include_router(consent.rights_api.router(services.rights, authorise))
-    app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
-    app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
-    app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
-    app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
-    app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
-    app.include_router(adjust.api.router(services.releases, ExperimentStore(services.vaults[1]), declaration, authorise))
-    app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
-    models = ModelStore(services.vaults[1])
-    app.include_router(adjust.models_api.router(models, services.policies, services.pricing, declaration, authorise))
-    app.include_router(audit.api.router(services.audits, authorise))
-    app.include_router(audit.findings_api.router(services.findings, authorise))
-    app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
-    app.include_router(audit.report_api.router(services.reports, declaration, authorise))
-    app.include_router(audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public))
-    app.include_router(
-        officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
-    )
-    app.include_router(dashboards.api.router(services.dashboards, services.sessions))
+    for router in _routers(services, declaration, authorise, changes, clock or SystemClock()):
+        app.include_router(router)
 
     @app.get("/healthz", tags=["operations"], openapi_extra=PUBLIC)
     def healthz() -> dict[str, str]:
@@ -224,6 +207,33 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
             await app(scope, receive, send)
 
     return front
+
+
+def _routers(
+    services: wiring.WebServices, declaration: Declaration, authorise: Authoriser, changes: Changes, clock: Clock
+) -> Iterator[APIRouter]:
+    """Every room's paths."""
+    released = services.vaults[1]
+    yield consent.api.router(services.consent, authorise, declaration=declaration)
+    yield consent.explain_api.router(services.explanations, authorise, declaration=declaration)
+    yield consent.notices_api.router(services.notices, services.rules, authorise)
+    yield consent.signals_api.router(authorise, clock)
+    yield consent.rights_api.router(services.rights, authorise)
+    yield consent.officers_api.router(services.exports, services.retention, authorise)
+    yield consent.webhooks_api.router(services.webhooks, authorise)
+    yield privacy.api.router(services.releases, services.budget, services.plans, authorise)
+    yield privacy.estimates_api.router(services.releases, declaration, authorise)
+    yield adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root)
+    yield adjust.api.router(services.releases, ExperimentStore(released), declaration, authorise)
+    yield adjust.policies_api.router(services.policies, declaration, authorise)
+    yield adjust.models_api.router(ModelStore(released), services.policies, services.pricing, declaration, authorise)
+    yield audit.api.router(services.audits, authorise)
+    yield audit.findings_api.router(services.findings, authorise)
+    yield audit.subscriptions_api.router(services.subscriptions, authorise)
+    yield audit.report_api.router(services.reports, declaration, authorise)
+    yield audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public)
+    yield officers_api.router(*records.readers(declaration, released, clock), services.releases, authorise)
+    yield dashboards.api.router(services.dashboards, services.sessions)
 
 
 def _on_stop(act: Callable[[], None]) -> None:
