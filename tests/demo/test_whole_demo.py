@@ -52,7 +52,7 @@ def _the_cases_ran_and_learned(found: dict[str, Any]) -> None:
     assert found[SIZE]["decisions"] == len(hesitating) < SHOPPERS
     assert found[ORDER]["decisions"] == SHOPPERS
     # About 295 counted steps from each category lead to the commonest next one and 73 to each other: a difference of 222, with a standard
-    # deviation of 19 by people and 24 by noise. Half the weight needs one of these 31, and 6 are left: the twelve comparisons fail with 2e-8.
+    # deviation of 19 by people and 24 by noise. Half the weight needs one of these 31, 6 are left: the twelve comparisons fail with 2e-8.
     for cell, learned in found[ORDER]["learned"].items():
         assert learned["arm"] == learned["best"] == f"{NEXT[cell]}_first"
         assert learned["weight"] > 0.5
