@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 
-from adjust.bundle import RUNNING, Standing
+from adjust.bundle import RUNNING, Standing, floats
 from adjust.control_store import ControlStore
 from adjust.controls import Controls
 from adjust.errors import FourEyes, PolicyState, Unchangeable, UnknownPolicy
@@ -259,8 +259,12 @@ def _checked(now: Policy, changes: Mapping[str, Any]) -> Policy:
 
 
 def _changed(declared: Policy, config: Mapping[str, Any]) -> Policy:
-    """The declared policy with a stored version's values; its arms stay in the declared order."""
-    arms = {name: config["arms"][name] for name in declared.arms}
+    """The declared policy with a stored version's values; its arms stay in the declared order.
+
+    Canonical JSON writes 1.0 as 1: what the declaration has as a float stays one.
+    """
+    numbers = floats(declared.arms)
+    arms = {name: {key: float(value) if key in numbers else value for key, value in config["arms"][name].items()} for name in declared.arms}
     return changed(declared, dict(config) | {"arms": arms})
 
 

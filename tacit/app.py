@@ -79,9 +79,12 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "limits-conflict": 409,
+    "nothing-to-correct": 409,
     "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
+    "pdf-unavailable": 501,
     "busy": 503,
     "storage-unavailable": 503,
 }

@@ -160,6 +160,33 @@ def keys_create(
     typer.echo(key)
 
 
+@keys_app.command("list")
+def keys_list(form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Every key's id, site and role, and whether it was revoked. The keys themselves are stored nowhere."""
+    from tacit.core.clock import iso
+    from tacit.tables import show
+
+    settings, _ = opened(config, data)
+    rows = [
+        {"id": one["id"], "site": one["site"], "role": one["role"], "created": iso(one["created_ms"])}
+        | {"revoked": iso(one["revoked_ms"]) if one["revoked_ms"] else None}
+        for one in KeyStore(connect(settings.released_location)).list()
+    ]
+    show(rows, form)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `tacit keys list` shows it.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make a key unusable for ever. Services that run notice within five seconds."""
+    settings, _ = opened(config, data)
+    KeyStore(connect(settings.released_location)).revoke(key_id, now_ms=SystemClock().now_ms())
+    typer.echo(f"{key_id} is revoked.")
+
+
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml")) -> None:
     """Validate a declaration and say what it promises."""

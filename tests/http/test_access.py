@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
-from tacit.core.access import Role
+from tacit.core.access import KeyStore, Role
+from tacit.core.db import connect
+from tacit.core.errors import Unauthenticated
 from tests.conftest import House
 
 WRITE, APP, OFFICER, AUDITOR, MANAGER, ADMIN = Role.WRITE, Role.APP, Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN
@@ -89,6 +92,7 @@ MAY: dict[str, set[Role] | None] = {
     "GET /v1/models/{policy}/compare": READ,
     "GET /v1/models/{policy}/{version}": READ,
     "POST /v1/models/{policy}/rollback": STEER,
+    "POST /v1/models/{policy}/versus": STEER,
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -166,3 +170,19 @@ def test_each_role_may_what_the_table_says_and_is_refused_before_anything_is_rea
 def test_an_auditor_changes_nothing() -> None:
     reading = {"POST /v1/signals/decode", "POST /v1/rights/query"}
     assert not [line for line, roles in MAY.items() if roles and AUDITOR in roles and not line.startswith("GET ") and line not in reading]
+
+
+def test_a_revoked_key_ends_and_lists_show_no_key(house: House) -> None:
+    listed = house.tacit("keys", "list", "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    assert all(key not in listed.stdout for key in house.keys.values())
+    engine = connect(house.settings.released_location)
+    store = KeyStore(engine)
+    ended = store.identify(house.keys["officer"]).key_id
+    assert ended in listed.stdout
+    assert house.tacit("keys", "revoke", ended).returncode == 0
+    with pytest.raises(Unauthenticated):
+        store.identify(house.keys["officer"])
+    assert store.identify(house.keys["auditor"]).role is Role.AUDITOR
+    assert house.tacit("keys", "revoke", "key_nothing").returncode == 1
+    engine.dispose()

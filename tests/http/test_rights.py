@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -53,21 +55,40 @@ def test_a_person_asks_objects_lifts_and_is_erased(served: House) -> None:
     assert done.returncode == 0, done.stderr
     query = served.client("officer").post("/v1/rights/query", json={"request_id": erased["request_id"]}).json()
     assert query["proof"] == erased["proof"]
-    assert query["evidence"]["index"] is not None
+    proven = query["evidence"]["index"]
+    assert query["evidence"]["inclusion"] == served.client("auditor").get("/v1/evidence/proof", params={"index": proven}).json()
     shown = served.client("officer").get("/v1/rights")
     assert [one["request_type"] for one in shown.json()["requests"]] == ["access", "objection", "lift", "erasure"]
     assert "canary" not in shown.text
     assert "canary" not in (served.settings.data / "service.log").read_text()
 
 
-def test_a_receipt_is_answered_again(served: House) -> None:
-    receipt = served.consent(PERSON, measurement=True)
-    import base64
+def test_access_lists_the_notices_that_were_shown(served: House) -> None:
+    given = {"version": "7", "locale": "en", "text": "what we do"}
+    assert served.client("officer").put("/v1/notices/banner", json=given).status_code == 200
+    shown = {"subject": PERSON, "version": "7", "locale": "en"}
+    assert served.client().post("/v1/notices/banner/served", json=shown).status_code == 200
+    results = ask(served, "access").json()["results"]
+    assert (results["found"], [one["notice"]["version"] for one in results["notices_served"]]) == (True, ["7"])
+    ask(served, "erase")
+    assert ask(served, "access").json()["results"]["notices_served"] == []
 
+
+def test_a_receipt_is_answered_again_with_the_log_s_proof_once_it_has_it(served: House) -> None:
+    receipt = served.consent(PERSON, measurement=True)
     payload = receipt["payload"]
     receipt_id = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["receipt_id"]
-    again = served.client().post("/v1/consents/receipt", json={"subject": PERSON, "receipt_id": receipt_id})
-    assert again.json()["receipt"] == receipt
+
+    def again() -> dict[str, Any]:
+        found = served.client().post("/v1/consents/receipt", json={"subject": PERSON, "receipt_id": receipt_id}).json()
+        assert found["receipt"] == receipt
+        return dict(found["evidence"][0])
+
+    assert (again()["index"], again()["inclusion"]) == (None, None)
+    done = served.tacit("worker", "--once")
+    assert done.returncode == 0, done.stderr
+    shown = again()
+    assert shown["inclusion"] == served.client("auditor").get("/v1/evidence/proof", params={"index": shown["index"]}).json()
     unknown = served.client().post("/v1/consents/receipt", json={"subject": "canary-other", "receipt_id": receipt_id})
     assert unknown.status_code == 404
     assert "canary" not in unknown.text
@@ -122,4 +143,4 @@ def test_the_command_line_reads_the_person_from_standard_input(house: House) -> 
     rotated = tacit(house, "keys", "rotate-subjects", *site)
     assert json.loads(rotated.stdout)["version"] == 2, rotated.stderr
     early = tacit(house, "keys", "rotate-subjects", *site, "--destroy-after", "10")
-    assert (early.returncode, "180 days" in early.stderr) == (1, True)
+    assert (early.returncode, "365 days" in early.stderr) == (1, True)
