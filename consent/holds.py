@@ -42,7 +42,7 @@ class Holds:
             known = purpose in before
             rights_store.put_hold(connection, row | {"seq": seq}, hold, now_ms=now_ms, known=known)
             if before.get(purpose) == State.GRANTED:
-                outbox.changed(connection, row, before=State.GRANTED, now_ms=now_ms)
+                outbox.changed(connection, site, [(row, State.GRANTED)], now_ms=now_ms)
         self._staged.withdraw(site, *who, purposes, connection)
 
     def lift(
@@ -70,7 +70,7 @@ class Holds:
         again = [purpose for purpose in held if purpose in stands and stands[purpose].effective == State.GRANTED]
         for purpose in again:
             told = rows[purpose] | {"state": State.GRANTED.value, "expires_ms": stands[purpose].expires_ms}
-            outbox.changed(connection, told, before=hold, now_ms=now_ms)
+            outbox.changed(connection, site, [(told, hold)], now_ms=now_ms)
         # Whoever has said nothing else is a stranger again: where the rules presume something of strangers, it holds from here on.
         if let_in := [purpose for purpose in held if purpose in again or purpose not in stands]:
             self._staged.readmit(site, *who, let_in, connection)

@@ -259,18 +259,21 @@ class ConsentService:
     ) -> Receipt:
         """Make changes of one person, `staged_as` (id type, subject), rule within the caller's transaction on the intake vault."""
         person = subject_bytes(*staged_as)
-        pseudonym = self._subjects.settle(site, person, connection)
+        ring = self._subjects.held(site, connection)
+        pseudonym = self._subjects.settle(site, person, connection, ring=ring)
         before = store.locked_states(connection, site, pseudonym, [change.purpose for change in changes])
         receipt_id = new_id("rcpt", now_ms=now_ms)
-        who = self._subjects.held(site, connection).on_receipt(receipt_id, person)
-        decisions = []
+        who = ring.on_receipt(receipt_id, person)
+        decisions, rows, told = [], [], []
         for change in changes:
             row = records.row(receipt_id, site, pseudonym=pseudonym, who=who, change=change, how=how, now_ms=now_ms)
-            store.append(connection, row, known=change.purpose in before)
+            rows.append(row)
             held = before.get(change.purpose) if before.get(change.purpose) in HOLDS else None
             if held is None or change.state is State.WITHDRAWN:  # a grant that waits is told when the hold is lifted
-                outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
+                told.append((row, before.get(change.purpose)))
             decisions.append(records.decision(change, records.commitment(row), held=held))
+        store.append(connection, rows, known=before)
+        outbox.changed(connection, site, told, now_ms=now_ms)
         removed = [c.purpose for c in changes if c.state not in (State.GRANTED, State.STALE)]
         let_in = (State.GRANTED, *HOLDS)  # a grant under an objection lets nothing in: lifting the objection does
         readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose, State.GRANTED) not in let_in]

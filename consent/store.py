@@ -6,7 +6,7 @@ Records are inserted and never altered, but for the index their commitment got i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,20 +53,27 @@ def add(connection: Connection, row: Mapping[str, Any]) -> int:
     return int(connection.execute(insert(consent_records).values(**row)).inserted_primary_key[0])  # type: ignore[index]
 
 
-def append(connection: Connection, row: Mapping[str, Any], *, known: bool) -> None:
-    """Add a record and make it the current state. `known` says whether the person has a state for this purpose already."""
-    seq = add(connection, row)
-    by_other = row["state"] == State.REFUSED and row["reason"] != Cause.CHOICE
-    current = {"state": row["state"], "seq": seq, "expires_ms": row["expires_ms"], "jurisdiction": row["jurisdiction"]}
-    current["cause"] = row["reason"] if by_other else None
-    key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
-    if known:
+def append(connection: Connection, rows: Sequence[dict[str, Any]], *, known: Collection[str]) -> None:
+    """Add records of one person, each of another purpose, and make them the current states. `known` are the purposes that the person has a
+    state for already. A few statements for all of them: a withdrawal under load pays for each.
+    """
+    added = connection.execute(insert(consent_records).returning(consent_records.c.purpose, consent_records.c.seq), rows)
+    seqs = {row.purpose: row.seq for row in added}
+    fresh = []
+    for row in rows:
+        by_other = row["state"] == State.REFUSED and row["reason"] != Cause.CHOICE
+        current = {"state": row["state"], "seq": seqs[row["purpose"]], "expires_ms": row["expires_ms"], "jurisdiction": row["jurisdiction"]}
+        current["cause"] = row["reason"] if by_other else None
+        key = {"site": row["site"], "pseudonym": row["pseudonym"], "purpose": row["purpose"]}
+        if row["purpose"] not in known:
+            fresh.append(key | current)
+            continue
         if row["notice"] is None:  # a withdrawal names no place of its own: where the person was stays known
             del current["jurisdiction"]
         matches = (consent_state.c[name] == value for name, value in key.items())
         connection.execute(update(consent_state).where(*matches).values(**current))
-    else:
-        connection.execute(insert(consent_state).values(**key, **current))
+    if fresh:
+        connection.execute(insert(consent_state), fresh)
 
 
 def current(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> dict[str, Row[Any]]:

@@ -86,9 +86,11 @@ class Subjects:
             self._rings[site] = known
         return known
 
-    def settle(self, site: str, person: bytes, connection: Connection) -> bytes:
-        """The person's newest pseudonym, under which all rows stand from here on: what an older key still names is moved."""
-        newest, *older = self.held(site, connection).pseudonyms(person)
+    def settle(self, site: str, person: bytes, connection: Connection, *, ring: Ring | None = None) -> bytes:
+        """The person's newest pseudonym, under which all rows stand from here on: what an older key still names is moved. `ring` is what
+        `held` has just given in the same transaction.
+        """
+        newest, *older = (ring or self.held(site, connection)).pseudonyms(person)
         if older:
             for old in store.stands(connection, site, older):
                 store.move(connection, site, old, newest)
