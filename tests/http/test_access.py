@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import httpx
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
 
+import httpx
+import pytest
+
+from tacit.app import BODY_LIMIT, create_app
 from tacit.core.access import Role
 from tests.conftest import House
 
@@ -166,3 +172,34 @@ def test_each_role_may_what_the_table_says_and_is_refused_before_anything_is_rea
 def test_an_auditor_changes_nothing() -> None:
     reading = {"POST /v1/signals/decode", "POST /v1/rights/query"}
     assert not [line for line, roles in MAY.items() if roles and AUDITOR in roles and not line.startswith("GET ") and line not in reading]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/v1/policies/headline/approve", b"application/json"),
+        ("PUT", "/v1/subscriptions/pager", b"application/json"),
+        ("POST", "/v1/findings/finding_nobody/comment", b"application/json"),
+        ("POST", "/login", b"application/x-www-form-urlencoded"),
+        ("POST", "/login", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_nobody_can_make_the_service_hold_a_body_without_an_end(house: House, method: str, path: str, kind: bytes) -> None:
+    taken, answers = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        assert taken < 100, "it reads for ever"
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9), "headers": [(b"content-type", kind)],
+    }  # fmt: skip
+    asyncio.run(create_app(house.settings)(scope, receive, send))
+    assert answers[0]["status"] in (400, 401, 403, 413)
+    assert taken * 65_536 <= BODY_LIMIT + 65_536
