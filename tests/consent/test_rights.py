@@ -223,6 +223,19 @@ def test_a_request_is_due_in_thirty_days_is_extended_once_and_is_overdue_after(w
     assert not world.rights.requests(SITE)["overdue"]
 
 
+@pytest.mark.parametrize("kind", [Kind.ACCESS, Kind.EXPORT])
+def test_a_repeat_learns_no_more_than_what_it_attested_allows(world: RightsWorld, kind: Kind) -> None:
+    world.says(measurement=True)
+    asked = world.ask(kind, sure=NOBODY_KNOWS, key="rejected")
+    world.rights.reject(SITE, asked["request_id"], Refusal.NOT_IDENTIFIED)
+    again = world.ask(kind, sure=NOBODY_KNOWS, key="rejected")
+    assert (again["request_status"], again["results"]) == ("rejected", None)
+    waiting = world.ask(kind, sure=NOBODY_KNOWS, key="waits")
+    assert world.ask(kind, request_id=waiting["request_id"])["results"]["found"]
+    again = world.ask(kind, sure=NOBODY_KNOWS, key="waits")
+    assert (again["request_id"], again["request_status"], again["results"]) == (waiting["request_id"], "completed", None)
+
+
 def test_a_rejection_is_proven_with_its_reason_and_final(world: RightsWorld) -> None:
     asked = world.ask(Kind.ERASE, sure=NOBODY_KNOWS)
     answer = world.rights.reject(SITE, asked["request_id"], Refusal.UNFOUNDED)

@@ -109,6 +109,25 @@ def test_whoever_said_no_under_an_older_key_is_not_taken_for_silent(opted: Right
     elsewhere.close()
 
 
+def test_nobody_is_presumed_to_agree_once_a_key_is_gone_under_which_people_said_no(opted: RightsWorld) -> None:
+    opted.says("refused", place="us-ca", measurement=False)
+    opted.ask(Kind.OBJECT, "objects")
+    opted.ask(Kind.ERASE, "erased")
+    opted.says("agreed", place="us-ca", measurement=True)
+    opted.rotation.rotate(SITE, destroy_after_days=365)
+    assert told(opted, "silent") == {("allow", "opt_out_regime")}
+    elsewhere = opted.again()
+    assert elsewhere.reason("silent") == "opt_out_regime"
+    opted.clock.at_ms += 365 * DAY
+    opted.rotation.destroy_due(SITE)
+    for here in (elsewhere, opted):
+        for name in ("refused", "objects", "erased", "agreed", "silent"):
+            assert told(here, name) == {("deny", "no_consent")}, name
+    opted.says("agreed", place="us-ca", measurement=True)
+    assert told(opted, "agreed") == {("allow", "granted")}
+    elsewhere.close()
+
+
 def test_what_is_known_of_a_person_s_place_is_known_under_an_older_key(opted: RightsWorld) -> None:
     opted.says("from europe", place="eu", measurement=True)
     opted.says("from california", place="us-ca", measurement=True)
