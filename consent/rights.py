@@ -18,7 +18,17 @@ from consent import repeats, rights_store, store
 from consent.errors import CursorInvalid, RequestSettled, RequestUnknown
 from consent.ports import InclusionProofs, NothingProven
 from consent.rights_answers import answer, proof_of, row_of
-from consent.rights_models import LOG_NOT_EMPTIED, UNVERIFIED, VERIFICATION_NEEDED, Kind, Level, Refusal, RightsRequest, Status
+from consent.rights_models import (
+    LAST_LOOK_MISSING,
+    LOG_NOT_EMPTIED,
+    UNVERIFIED,
+    VERIFICATION_NEEDED,
+    Kind,
+    Level,
+    Refusal,
+    RightsRequest,
+    Status,
+)
 from consent.rights_work import RightsWork
 from consent.subjects import Subjects
 from tacit.core.clock import Clock
@@ -68,7 +78,8 @@ class Rights:
                     earlier = repeats.replayed(connection, site, repeat, now_ms=now_ms)
                     row = self._taken_up(connection, site, request, earlier, now_ms=now_ms)
                     done: dict[str, Any] = {}
-                    if row.state == Status.IN_PROGRESS and row.reason is None and request.kind not in _READING and _attested(request):
+                    undone = row.state == Status.IN_PROGRESS and row.reason in (None, LAST_LOOK_MISSING)
+                    if undone and request.kind not in _READING and _attested(request):
                         done = self._work.change(connection, site, row.id, request, now_ms=now_ms)
                     if repeat and not earlier:  # after the work: erasure deletes what is kept of the person's earlier requests
                         kept = replace(repeat, person=None) if request.kind is Kind.ERASE else repeat
@@ -124,7 +135,7 @@ class Rights:
     def tend(self, site: str) -> None:
         """Finish erasures that only waited for the write-ahead log. For the worker; may be repeated."""
         with reading(self._engine) as connection:
-            waiting = rights_store.waiting_for_the_log(connection, site)
+            waiting = rights_store.waiting_for_the_log(connection, site, now_ms=self._clock.now_ms())
         if waiting and empty_wal(self._engine):
             for row in waiting:
                 self._work.finish(site, row.id)
