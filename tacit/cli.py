@@ -160,6 +160,42 @@ def keys_create(
     typer.echo(key)
 
 
+@keys_app.command("list")
+def keys_list(
+    site: Annotated[str | None, typer.Option("--site", help="Only keys of this site, and admin keys.")] = None,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Which keys were made and whether they still work. The keys themselves are not stored."""
+    from tacit.core.clock import iso
+    from tacit.tables import show
+
+    def time(ms: int | None) -> str | None:
+        return None if ms is None else iso(ms) if form is not Format.TABLE else iso(ms)[:10]
+
+    settings, _ = opened(config, data, site=site)
+    show(
+        [
+            {"id": row["id"], "role": row["role"], "site": row["site"], "made": time(row["created_ms"]), "revoked": time(row["revoked_ms"])}
+            for row in KeyStore(connect(settings.released_location)).all(site)
+        ],
+        form,
+    )
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, as `tacit keys list` has it; not the key.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """End a key for good. Servers refuse it within five seconds, and log-ins that were opened with it end."""
+    settings, _ = opened(config, data)
+    KeyStore(connect(settings.released_location)).revoke(key_id, now_ms=SystemClock().now_ms())
+    typer.echo("The key is revoked.")
+
+
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml")) -> None:
     """Validate a declaration and say what it promises."""

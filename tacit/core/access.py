@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select, update
 
 from tacit.core.db import reading, released_metadata, writing
-from tacit.core.errors import Forbidden, Unauthenticated, UnknownSite
+from tacit.core.errors import Forbidden, Unauthenticated, UnknownKey, UnknownSite
 from tacit.core.ids import new_id
 
 
@@ -84,6 +84,21 @@ class KeyStore:
                 insert(keys).values(id=new_id("key", now_ms=now_ms), sha256=_hash(key), site=site, role=role.value, created_ms=now_ms)
             )
         return key
+
+    def all(self, site: str | None = None) -> list[dict[str, Any]]:
+        """Every key that was made, oldest first, without the key itself; with `site` those of it and of admins."""
+        found = select(keys.c.id, keys.c.role, keys.c.site, keys.c.created_ms, keys.c.revoked_ms).order_by(keys.c.created_ms, keys.c.id)
+        if site is not None:
+            found = found.where(keys.c.site.in_((site, "*")))
+        with reading(self._engine) as connection:
+            return [dict(row) for row in connection.execute(found).mappings()]
+
+    def revoke(self, key_id: str, *, now_ms: int) -> None:
+        """End a key; one that has ended already stays as it is. Raises `UnknownKey`."""
+        with writing(self._engine) as connection:
+            if connection.execute(select(keys.c.id).where(keys.c.id == key_id)).first() is None:
+                raise UnknownKey
+            connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_ms.is_(None)).values(revoked_ms=now_ms))
 
     def exists_any(self) -> bool:
         """Whether the installation has a key at all."""
