@@ -271,12 +271,14 @@ def releases(
 ) -> None:
     """What was published, newest last; a value always comes with its standard deviation."""
     from privacy.releases import ReleaseStore
-    from tacit.tables import show
+    from tacit.tables import release_lines, show
 
     with _released(config, data, site) as engine:
         found, _ = ReleaseStore(engine).list(site, measure=measure, limit=limit)
     if form is Format.JSON:
         show([r.to_json() for r in found], form)
+    elif form is Format.TABLE:
+        show([line for r in found for line in release_lines(r.to_json())], form)
     else:
         show(
             [
