@@ -6,6 +6,7 @@ Commands import what they need themselves, so that `tacit --help` and the web pr
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,13 +111,13 @@ def worker(
     from tacit.worker import Worker
 
     settings, declaration = opened(config, data, create=True)
+    logs.configure(logging.WARNING if once else logging.INFO)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
         working.deliver()
         typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
         return
-    logs.configure()
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
@@ -131,6 +132,7 @@ def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None
 
     settings, declaration = opened(config, data)
     known(declaration, site)
+    logs.configure(logging.WARNING)
     services = wiring.sanitiser(settings, declaration)
     services.source.cut(site)
     done = Worker(services).once()

@@ -156,6 +156,20 @@ def test_a_log_line_cannot_contain_an_identifier() -> None:
     assert [o["event"] for o in others] == ["library", "library"]
 
 
+def test_libraries_write_a_line_only_when_something_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, chatty = logging.getLogger(), logging.getLogger("somebody.chatty")
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(chatty, "level", logging.INFO)
+    monkeypatch.setattr(logging.getLogger("tacit"), "level", logging.INFO)
+    logs.configure()
+    logging.captureWarnings(capture=False)
+    chatty.info("loaded")
+    chatty.warning("broken")
+    logs.Log("test").info("it.happened")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["library", "it.happened"]
+
+
 def test_a_database_that_cannot_be_written_is_a_problem_with_a_next_step(tmp_path: Path) -> None:
     engine = connect(f"sqlite:///{tmp_path / 'absent' / 'x.db'}")
     with pytest.raises(StorageUnavailable) as caught, writing(engine):
