@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from tacit import (
+    __version__,
     cases,
     cases_cli,
     evidence_cli,
@@ -66,6 +67,20 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="table, json or csv.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tacit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tacit(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show where a failure arose.")] = False,
+) -> None:
+    """Personalise content without knowing anybody."""
 
 
 def main() -> None:

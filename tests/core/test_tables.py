@@ -1,9 +1,12 @@
-"""Lists on the terminal: nothing is cut off, and a release fits beside 80 columns."""
+"""What the terminal shows: nothing is cut off, a release fits into 80 columns, the version."""
 
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from tacit import __version__
+from tacit.cli import app
 from tacit.experiment_cli import lines
 from tacit.tables import release_lines, show
 
@@ -51,3 +54,8 @@ def test_a_best_guess_lies_in_its_interval_and_no_arm_has_nought_trials_for_cert
     assert "1 window until" in said[2]
     assert "best guess +100.00" in said[3]
     assert said[4] == "  arm control: too few people in every cell"
+
+
+def test_the_command_line_says_its_version() -> None:
+    found = CliRunner().invoke(app, ["--version"])
+    assert (found.exit_code, found.output) == (0, f"tacit {__version__}\n")
