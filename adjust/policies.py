@@ -7,7 +7,7 @@ What a version may change never alters what a released number means; the rest is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -192,7 +192,7 @@ class PolicyBook:
         others = {name: self.effective(site, name).policy for name in site.policies if name != wanted.name}
         faults = [*policy_faults(wanted, site.measures), *site_faults(others | {wanted.name: wanted})]
         if faults:
-            raise InvalidRequest("the policy cannot be like this", errors=[{"pointer": f.path, "detail": f.detail} for f in faults])
+            raise InvalidRequest("the policy cannot be like this", errors=[_fault(f.path.split("."), f.detail) for f in faults])
 
     @contextmanager
     def _change(self, site: str, policy: str) -> Iterator[_Change]:
@@ -243,16 +243,20 @@ def _current(versions: list[Version], measure_id: int) -> Version | None:
     return next((one for one in seen if one.state in (RUNNING, PAUSED)), seen[0] if seen else None)
 
 
+def _fault(path: Iterable[str | int], detail: str) -> dict[str, str]:
+    """A fault of a draft, its place as a JSON pointer into the request."""
+    return {"pointer": "/".join(["/config", *map(str, path)]), "detail": detail}
+
+
 def _checked(now: Policy, changes: Mapping[str, Any]) -> Policy:
     if fixed := set(changes) - set(CHANGEABLE):
-        known = sorted(fixed & set(PolicyConfig.model_fields))
-        raise Unchangeable(f"a version cannot change {', '.join(known)}" if known else f"a version has {', '.join(CHANGEABLE)}")
+        if known := sorted(fixed & set(PolicyConfig.model_fields)):
+            raise Unchangeable(f"a version cannot change {', '.join(known)}")
+        raise Unchangeable(f"a version has {', '.join(CHANGEABLE)}", next_step="Check the spelling of the keys under `config`.")
     try:
         wanted = changed(now, changes)
     except ValidationError as error:
-        faults = [
-            {"pointer": "/".join(map(str, e["loc"])), "detail": e["msg"]} for e in error.errors(include_url=False, include_input=False)
-        ]
+        faults = [_fault(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
         raise InvalidRequest("the policy cannot be like this", errors=faults) from None
     if list(wanted.arms) != list(now.arms):
         raise Unchangeable("a version cannot change which arms there are")

@@ -83,8 +83,9 @@ def _gaps_of_knowledge(content: Mapping[str, Any]) -> Iterator[Block]:
 
 def _data(content: Mapping[str, Any]) -> Iterator[Block]:
     scan = content["scan"]
+    releases = f"{scan['releases']} release{'' if scan['releases'] == 1 else 's'}"
     yield Text(
-        f"{scan['releases']} releases of noisy counts, nothing else: no record of any person was read. "
+        f"{releases} of noisy counts, nothing else: no record of any person was read. "
         f"Standard deviation of the noise in a count of the summed table: {scan['noise_sd']:.2f}."
     )
     rows = tuple((m["name"], f"{m['scale']:.3f}", m["over_time"], str(m["releases"])) for m in content["mechanism"])

@@ -81,7 +81,7 @@ def _bar(c: Compared) -> Bar:
 
 
 def _row(c: Compared) -> tuple[str, ...]:
-    people = f"{c['people']:,.0f} ± {c['people_sd']:,.0f}"
+    people = f"{c['people']:,.0f} ± {1.96 * c['people_sd']:,.0f}"
     if c["interval"] is None:
         return (_group(c), "not assessable", "", "", "", "", people, "", c["verdict"])
     low, high = c["interval"]

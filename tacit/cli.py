@@ -6,6 +6,7 @@ Commands import what they need themselves, so that `tacit --help` and the web pr
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from tacit import (
+    __version__,
     cases,
     cases_cli,
     evidence_cli,
@@ -67,6 +69,20 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="table, json or csv.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tacit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tacit(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show where a failure arose.")] = False,
+) -> None:
+    """Personalise content without knowing anybody."""
+
+
 def main() -> None:
     """Entry point: turns a `Problem` into two lines and exit code 1; `--verbose` before the command shows where it arose."""
     verbose = "--verbose" in sys.argv[1:2]
@@ -110,13 +126,13 @@ def worker(
     from tacit.worker import Worker
 
     settings, declaration = opened(config, data, create=True)
+    logs.configure(logging.WARNING if once else logging.INFO)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
         working.deliver()
         typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
         return
-    logs.configure()
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
@@ -131,6 +147,7 @@ def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None
 
     settings, declaration = opened(config, data)
     known(declaration, site)
+    logs.configure(logging.WARNING)
     services = wiring.sanitiser(settings, declaration)
     services.source.cut(site)
     done = Worker(services).once()
@@ -161,30 +178,39 @@ def keys_create(
 
 
 @keys_app.command("list")
-def keys_list(form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
-    """Every key's id, site and role, and whether it was revoked. The keys themselves are stored nowhere."""
+def keys_list(
+    site: Annotated[str | None, typer.Option("--site", help="Only keys of this site, and admin keys.")] = None,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Which keys were made and whether they still work. The keys themselves are not stored."""
     from tacit.core.clock import iso
     from tacit.tables import show
 
-    settings, _ = opened(config, data)
-    rows = [
-        {"id": one["id"], "site": one["site"], "role": one["role"], "created": iso(one["created_ms"])}
-        | {"revoked": iso(one["revoked_ms"]) if one["revoked_ms"] else None}
-        for one in KeyStore(connect(settings.released_location)).list()
-    ]
-    show(rows, form)
+    def time(ms: int | None) -> str | None:
+        return None if ms is None else iso(ms) if form is not Format.TABLE else iso(ms)[:10]
+
+    settings, _ = opened(config, data, site=site)
+    show(
+        [
+            {"id": row["id"], "role": row["role"], "site": row["site"], "made": time(row["created_ms"]), "revoked": time(row["revoked_ms"])}
+            for row in KeyStore(connect(settings.released_location)).all(site)
+        ],
+        form,
+    )
 
 
 @keys_app.command("revoke")
 def keys_revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `tacit keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, as `tacit keys list` has it; not the key.")],
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Make a key unusable for ever. Services that run notice within five seconds."""
+    """End a key for good. Servers refuse it within five seconds, and log-ins that were opened with it end."""
     settings, _ = opened(config, data)
     KeyStore(connect(settings.released_location)).revoke(key_id, now_ms=SystemClock().now_ms())
-    typer.echo(f"{key_id} is revoked.")
+    typer.echo("The key is revoked.")
 
 
 @config_app.command("check")
@@ -262,12 +288,14 @@ def releases(
 ) -> None:
     """What was published, newest last; a value always comes with its standard deviation."""
     from privacy.releases import ReleaseStore
-    from tacit.tables import show
+    from tacit.tables import release_lines, show
 
     with _released(config, data, site) as engine:
         found, _ = ReleaseStore(engine).list(site, measure=measure, limit=limit)
     if form is Format.JSON:
         show([r.to_json() for r in found], form)
+    elif form is Format.TABLE:
+        show([line for r in found for line in release_lines(r.to_json())], form)
     else:
         show(
             [

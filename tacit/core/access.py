@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import hashlib
 import secrets
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select, update
 
 from tacit.core.db import reading, released_metadata, writing
-from tacit.core.errors import Forbidden, NotFound, Unauthenticated, UnknownSite
+from tacit.core.errors import Forbidden, Unauthenticated, UnknownKey, UnknownSite
 from tacit.core.ids import new_id
 
 
@@ -99,18 +98,19 @@ class KeyStore:
             )
         return key
 
-    def list(self) -> builtins.list[dict[str, Any]]:
-        """Every key's id, site, role and times, oldest first; nothing of the keys themselves."""
+    def all(self, site: str | None = None) -> list[dict[str, Any]]:
+        """Every key that was made, oldest first, without the key itself; with `site` those of it and of admins."""
+        found = select(keys.c.id, keys.c.role, keys.c.site, keys.c.created_ms, keys.c.revoked_ms).order_by(keys.c.created_ms, keys.c.id)
+        if site is not None:
+            found = found.where(keys.c.site.in_((site, "*")))
         with reading(self._engine) as connection:
-            rows = connection.execute(select(keys.c.id, keys.c.site, keys.c.role, keys.c.created_ms, keys.c.revoked_ms).order_by(keys.c.id))
-            return [dict(row._mapping) for row in rows]
+            return [dict(row) for row in connection.execute(found).mappings()]
 
     def revoke(self, key_id: str, *, now_ms: int) -> None:
-        """Make a key unusable for ever; services notice within five seconds. Raises `NotFound`; a revoked key stays revoked."""
+        """End a key; one that has ended already stays as it is. Raises `UnknownKey`."""
         with writing(self._engine) as connection:
-            known = connection.scalar(select(keys.c.id).where(keys.c.id == key_id))
-            if known is None:
-                raise NotFound("there is no key of that id", next_step="`tacit keys list` shows the ids.")
+            if connection.execute(select(keys.c.id).where(keys.c.id == key_id)).first() is None:
+                raise UnknownKey
             connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_ms.is_(None)).values(revoked_ms=now_ms))
 
     def exists_any(self) -> bool:

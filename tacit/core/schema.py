@@ -30,6 +30,12 @@ def duration_ms(text: object) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
+def duration_text(ms: int) -> str:
+    """The shortest text of a whole number of seconds, as declared: `1h`, not `60m`."""
+    unit = next(unit for unit in ("d", "h", "m", "s") if ms % UNITS[unit] == 0)
+    return f"{ms // UNITS[unit]}{unit}"
+
+
 def _slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise ValueError("a name has lower-case letters, digits, '_', '-' and '.', at most 64")

@@ -143,6 +143,19 @@ def test_what_changes_the_measure_or_is_wrong_is_refused(house: House, changes: 
     assert [v.version for v in house.book.store.versions("newsroom", "headline")] == [1]
 
 
+def test_a_refused_draft_says_where_and_what_to_do(house: House) -> None:
+    house.publish(SITE)
+    with pytest.raises(InvalidRequest) as wrong:
+        house.book.draft(SITE, "headline", {"rollout": 3}, actor="key_1")
+    assert [fault["pointer"] for fault in wrong.value.members["errors"]] == ["/config/rollout"]
+    with pytest.raises(InvalidRequest) as unwatched:
+        house.book.draft(SITE, "headline", {"guardrails": [{"measure": "nothing", "min": 1}]}, actor="key_1")
+    assert [fault["pointer"] for fault in unwatched.value.members["errors"]] == ["/config/guardrails/0/measure"]
+    with pytest.raises(Unchangeable) as misspelt:
+        house.book.draft(SITE, "headline", {"rolout": 0.5}, actor="key_1")
+    assert "spelling" in misspelt.value.next_step
+
+
 def test_a_version_cannot_take_people_of_another_policy_s_namespace(house: House) -> None:
     both = site(policy(namespace=Namespace("front", 0.0, 0.5)), policy("teaser"))
     house.publish(both)
