@@ -5,7 +5,6 @@ It stores and logs nothing, and no answer repeats what was sent.
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Protocol
 
@@ -14,16 +13,22 @@ from fastapi import APIRouter, Query, Request
 
 from adjust.decide import Decider
 from adjust.errors import NoBundle, UnknownPolicy
+from adjust.experiment_store import ExperimentStore
 from adjust.experiments import lift
 from adjust.recent import recent
 from privacy.releases import ReleaseStore
-from tacit.core.access import READERS, SENDERS, Caller, Role
-from tacit.core.declaration import Declaration
+from tacit.core.access import READERS, SENDERS, Caller, Role, credentials
+from tacit.core.declaration import Declaration, Site
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
 
 BODY_LIMIT = 32 * 1024
 UNIT_LIMIT = 256
+
+NOTHING_YET = "Nothing was released yet."
+TOO_EARLY = "too early"
 QUESTIONS_LIMIT = 50
+
+_JSON, _NOT_STORED = (b"content-type", b"application/json"), (b"cache-control", b"no-store")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -64,9 +69,8 @@ class AdjustEndpoint:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("decisions are asked for with POST")
-            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            status, content = 200, self.answer(headers, await read_body(receive))
-            fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
+            status, content = 200, self.answer(credentials(scope["headers"]), await read_body(receive))
+            fields = [_JSON, _NOT_STORED, (b"content-length", b"%d" % len(content))]
         except Problem as problem:
             status, fields, content = self._render(problem)
             if isinstance(problem, MethodNotAllowed):
@@ -76,9 +80,11 @@ class AdjustEndpoint:
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """The decision as JSON. The key is looked at before the body; an admin's body names the site."""
-        named: str | None = None
-        with contextlib.suppress(UnknownSite):
+        named: str | None
+        try:
             _, named = self._authorise(headers, SENDERS, None)
+        except UnknownSite:
+            named = None
         question = self._question(body)
         if named is None or question.site is not None:
             _, named = self._authorise(headers, SENDERS, question.site)
@@ -122,7 +128,7 @@ async def read_body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         chunk: bytes = message.get("body", b"")
-        body += chunk
+        body = body + chunk if body else chunk
         if len(body) > BODY_LIMIT:
             raise RequestTooLarge(
                 f"a question has at most {BODY_LIMIT} bytes", next_step="Send one question, and declared context keys only."
@@ -131,7 +137,7 @@ async def read_body(receive: Receive) -> bytes:
             return body
 
 
-def router(releases: ReleaseStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
+def router(releases: ReleaseStore, experiments: ExperimentStore, declaration: Declaration, authorise: Authorise) -> APIRouter:
     """Experiments."""
     api = APIRouter(tags=["adjust"])
 
@@ -139,15 +145,22 @@ def router(releases: ReleaseStore, declaration: Declaration, authorise: Authoris
     def read_experiment(
         request: Request, policy: str, site: Annotated[str | None, Query(description="Needed with an admin key only.")] = None
     ) -> dict[str, Any]:
-        """What a policy achieves, with intervals that count the privacy noise."""
+        """What a policy achieves: always-valid intervals of the newest assessment, and those of a look at one fixed time beside them."""
         _, named = authorise(dict(request.headers), READERS | SENDERS, site)
         declared = declaration.sites[named]
         if policy not in declared.policies:
             raise UnknownPolicy("the site declares no such policy")
-        measure = declared.policy_measure(policy)
-        found = lift(measure, recent(releases, measure))
-        if found is not None:
-            return {"policy": policy} | found.to_json()
-        return {"policy": policy, "sentence": "Nothing was released yet.", "as_of": None, "windows": 0, "comparisons": [], "arms": []}
+        return experiment_of(declared, policy, releases, experiments)
 
     return api
+
+
+def experiment_of(site: Site, policy: str, releases: ReleaseStore, experiments: ExperimentStore) -> dict[str, Any]:
+    """One policy's experiment in its public form. Reading spends nothing."""
+    measure = site.policy_measure(policy)
+    found = lift(measure, recent(releases, measure))
+    shown: dict[str, Any] = {"policy": policy, "sentence": NOTHING_YET, "as_of": None, "windows": 0, "comparisons": [], "arms": []}
+    if found is not None:
+        shown |= found.to_json()
+    assessed = experiments.latest(site.name, policy)
+    return shown | {"verdict": TOO_EARLY} if assessed is None else shown | assessed

@@ -11,7 +11,7 @@ from typing import Any
 
 from adjust import power
 from adjust.sample_ratio import SampleRatio, check
-from adjust.sequential import ALPHA, Sequential, sequences
+from adjust.sequential import Sequential, sequence_json, sequences
 from privacy.models import Release
 from privacy.series import total
 from tacit.core.clock import iso
@@ -61,7 +61,7 @@ class Assessment:
             "from": iso(self.start_ms),
             "as_of": iso(self.end_ms),
             "windows": self.windows,
-            "sequences": [_sequence(one) for one in self.sequences],
+            "sequences": [sequence_json(one) for one in self.sequences],
             "needed": [asdict(one) for one in self.needed],
             "detectable": self.detectable,
             "sample_ratio": None if self.sample_ratio is None else self.sample_ratio.to_json(),
@@ -81,7 +81,7 @@ def assess(policy: str, measure: Measure, releases: Sequence[Release], *, held_o
     start_ms, end_ms = min(r.window.start_ms for r in used), max(r.window.end_ms for r in used)
     ratio = _ratio(measure, used, held_out=held_out, even=even)
     first, early = found[0], end_ms - start_ms < least_ms
-    verdict = _verdict(first, early=early)
+    verdict = verdict_of(first, early=early)
     days = max((end_ms - start_ms) / DAY_MS, 1e-9)
     return Assessment(
         policy=policy,
@@ -89,7 +89,7 @@ def assess(policy: str, measure: Measure, releases: Sequence[Release], *, held_o
         end_ms=end_ms,
         windows=len(used),
         sequences=tuple(found),
-        needed=tuple(_needed(relative, first, days) for relative in EFFECTS if first.rate > 0),
+        needed=tuple(_needed(relative, first, days) for relative in EFFECTS if first.mean > 0),
         detectable=power.detectable(first.information) if first.information > 0 else None,
         sample_ratio=ratio,
         verdict=verdict,
@@ -98,14 +98,14 @@ def assess(policy: str, measure: Measure, releases: Sequence[Release], *, held_o
 
 
 def _needed(relative: float, first: Sequential, days: float) -> Needed:
-    difference = relative * first.rate
+    difference = relative * first.mean
     pace = first.information / days
 
     def more(information: float) -> float | None:
         left = max(information - first.information, 0.0) / pace if pace > 0 else float("inf")
         return left if left <= 3650 else None
 
-    return Needed(relative, difference, more(power.needed_always(difference, rate=first.rate)), more(power.needed(difference)))
+    return Needed(relative, difference, more(power.needed_always(difference, rate=first.mean)), more(power.needed(difference)))
 
 
 def _ratio(measure: Measure, used: Sequence[Release], *, held_out: float, even: bool) -> SampleRatio | None:
@@ -131,7 +131,8 @@ def _ratio(measure: Measure, used: Sequence[Release], *, held_out: float, even: 
     return check(shown, {"arms": 1 - held_out, HOLDOUT: held_out}, noise_sd=noise)
 
 
-def _verdict(first: Sequential, *, early: bool) -> str:
+def verdict_of(first: Sequential, *, early: bool) -> str:
+    """Raises, lowers, cannot tell, or too early to say."""
     if first.low is None or first.high is None or first.low <= 0 <= first.high:
         return TOO_EARLY if early else CANNOT_TELL
     if early:
@@ -153,9 +154,3 @@ def _sentence(first: Sequential, verdict: str, ratio: SampleRatio | None, *, lea
     if verdict == CANNOT_TELL:
         return f"Cannot tell yet whether {what[0].lower()}{what[1:]} changes the reward rate against {against}: it is {interval}."
     return f"{what} {verdict} the reward rate by {100 * abs(first.difference):.2f} percentage points against {against} ({interval})."
-
-
-def _sequence(one: Sequential) -> dict[str, Any]:
-    found = asdict(one) | {"decided_at": None if one.decided_ms is None else iso(one.decided_ms), "confidence": 1 - ALPHA}
-    del found["decided_ms"]
-    return found

@@ -1,9 +1,10 @@
-"""What each window newly says about reward rates, from strategy rows whose noise is independent: increments of score and information.
+"""What each window newly says about mean outcomes, from strategy rows whose noise is independent: increments of score and information.
 
-At a working rate r the contrast q_j = (1 - r) y1 - r y0 of window j has mean n_j (rate - r) and people's variance n_j r (1 - r). A row
-holds sum_j c_(t-j) q_j and fresh noise. The past of q is known by its noisy rows only, so a Kalman filter predicts each row (its state is
-the strategy's few exponential sums), and the same filter runs over what the row holds of the exposures. Row t's innovation e_t has variance
-S_t and expectation (rate - r) f_t, f_t being the filtered exposures; it adds e_t f_t / S_t to the score and f_t² / S_t to the information.
+An outcome b counts as s_b (a reward as 0 and 1). At a working mean m the contrast q_j = sum_b (s_b - m) y_b of window j has mean
+n_j (mean - m) and people's variance n_j v; for rewards it is (1 - r) y1 - r y0 and v = r (1 - r). A row holds sum_j c_(t-j) q_j and fresh
+noise. The past of q is known by its noisy rows only, so a Kalman filter predicts each row (its state is the strategy's few exponential
+sums), and the same filter runs over what the row holds of the exposures. Row t's innovation e_t has variance S_t and expectation
+(mean - m) f_t, f_t being the filtered exposures; it adds e_t f_t / S_t to the score and f_t² / S_t to the information.
 
 The invariant this is for: innovations are independent of everything before, however the noise is correlated over time, so the score minus
 information times the true deviation is a martingale (efficient estimators have independent increments: Scharfstein, Tsiatis and Robins
@@ -35,42 +36,57 @@ class Increment:
     """The window's estimated trials."""
 
 
-def increments(
-    releases: Sequence[Release], shape: tuple[int, int, int], *, places: Floats, rates: Floats, exposures: Floats
-) -> Iterator[Increment]:
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What contrasts are taken against. Arrays are (cells, places) unless stated."""
+
+    scores: Floats
+    """(outcomes,) what each counts as; an outcome that is not judged has the score nan."""
+    places: Floats
+    """(places, arms) of 0 and 1: which arms a place adds up."""
+    mean: Floats
+    variance: Floats
+    """Of one person's score."""
+
+    def contrast(self, counts: Floats) -> Floats:
+        """sum_b (s_b - m) y_b, from (cells, arms, outcomes) to (cells, places)."""
+        by_place = np.einsum("pa,cab->cpb", self.places, counts)
+        judged = np.where(np.isnan(self.scores), 0.0, self.scores - self.mean[..., None])
+        found: Floats = (by_place * judged).sum(-1)
+        return found
+
+    @property
+    def noise(self) -> Floats:
+        """The contrast's noise variance where each count's is 1."""
+        judged = np.where(np.isnan(self.scores), 0.0, self.scores - self.mean[..., None])
+        found: Floats = (judged**2).sum(-1) * self.places.sum(1)
+        return found
+
+
+def increments(releases: Sequence[Release], shape: tuple[int, int, int], working: Working, exposures: Floats) -> Iterator[Increment]:
     """One increment for each usable release, oldest first.
 
-    `shape` is (cells, arms, 2) of a release's vector. `places` is (places, arms) of 0 and 1: which arms a place adds up. `rates` is (cells,
-    places), the working rates. `exposures` is (releases, cells, places), estimated trials of each window.
+    `shape` is (cells, arms, outcomes) of a release's vector. `exposures` is (releases, cells, places), estimated trials of each window.
     """
-    part = (1 - rates) ** 2 + rates**2
     filters: dict[str, _Filter] = {}
     ahead: dict[str, int] = {}
     for release, trials in zip(releases, exposures, strict=True):
-        people = np.maximum(trials * rates * (1 - rates), 0.0)
-        noise = release.mechanism.scale**2 * part * places.sum(1)
+        people = np.maximum(trials * working.variance, 0.0)
+        noise = release.mechanism.scale**2 * working.noise
         counts = np.asarray(release.vector, dtype=float).reshape(shape)
         if release.row is None:
-            contrast = _contrast(counts, places, rates)
             variance = people + noise
-            yield Increment(release.window.end_ms, contrast * trials / variance, trials**2 / variance, trials)
+            yield Increment(release.window.end_ms, working.contrast(counts) * trials / variance, trials**2 / variance, trials)
             continue
         row, block = release.row, release.row.block
         if block not in filters:
-            filters[block] = _Filter(row.strategy, rates.shape)
+            filters[block] = _Filter(row.strategy, working.mean.shape)
             ahead[block] = 0
         for _ in range(ahead[block], row.position):  # windows that were not released, or not usable, are taken to be like this one
             filters[block].skip(trials, people)
         ahead[block] = row.position + 1
-        contrast = _contrast(counts / row.strategy.unit, places, rates)
-        score, information = filters[block].step(contrast, trials, people, noise)
+        score, information = filters[block].step(working.contrast(counts / row.strategy.unit), trials, people, noise)
         yield Increment(release.window.end_ms, score, information, trials)
-
-
-def _contrast(counts: Floats, places: Floats, rates: Floats) -> Floats:
-    y0, y1 = counts[..., 0] @ places.T, counts[..., 1] @ places.T
-    found: Floats = (1 - rates) * y1 - rates * y0
-    return found
 
 
 class _Filter:

@@ -32,6 +32,14 @@ class RollBack(BaseModel):
     version: int | None = Field(ge=1, le=LARGEST)
 
 
+class Beside(BaseModel):
+    """Body of `versus`: a version and the share of people that it answers, or null for both to end it."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: int | None = Field(ge=1, le=LARGEST)
+    share: float = Field(default=0.5, gt=0, lt=1)
+
+
 def router(
     store: ModelStore, book: PolicyBook, pricing: "Callable[[], Pricing]", declaration: Declaration, authorise: Authorise
 ) -> APIRouter:
@@ -86,6 +94,18 @@ def router(
             store.servable(site.name, policy, body.version)
         book.order(site, policy, "pinned", body.version, actor=actor)
         return {"policy": policy, "pinned": body.version}
+
+    @api.post("/v1/models/{policy}/versus")
+    def set_beside(policy: str, body: Beside, asked: writer) -> dict[str, Any]:
+        """Let an earlier version answer a part of the people beside the one that stands, from the next bundle on."""
+        actor, site = asked
+        _declared(site, policy)
+        if body.version is None:
+            book.order(site, policy, "versus", None, actor=actor)
+            return {"policy": policy, "versus": None}
+        store.servable(site.name, policy, body.version)
+        book.order(site, policy, "versus", {"version": body.version, "share": body.share}, actor=actor)
+        return {"policy": policy, "versus": {"version": body.version, "share": body.share}}
 
     return api
 

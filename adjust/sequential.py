@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from adjust.innovations import Floats, increments
+from adjust.innovations import Floats, Working, increments
 from privacy.models import Release
+from tacit.core.clock import iso
 from tacit.core.declaration import HOLDOUT, Measure
 
 ALPHA = 0.05
 
 EXPECTED_EFFECT = 0.15
 """Relative difference that sequences are about tightest for: the mixture's standard deviation as a part of the reward rate."""
+
+STANDARD_EFFECT = 0.1
+"""The same for outcomes that are not rewards, as a part of one person's standard deviation."""
+
+REWARDS = (0.0, 1.0)
+"""What the outcomes of a policy's own measure count as."""
 
 STEADY = 0.15
 """Exposures are averaged over so many windows that noise is this part of them, in the middle of all cells and arms."""
@@ -44,30 +52,37 @@ class Sequential:
     """End of the first window after which the sequence excluded zero."""
     information: float
     """One over the difference's variance, noise counted."""
-    rate: float
-    """The reward rate that relative differences refer to."""
+    mean: float
+    """The mean that relative differences refer to; for rewards, the rate."""
+    sd: float
+    """Standard deviation of one person's outcome."""
 
 
-def sequences(measure: Measure, releases: Sequence[Release]) -> list[Sequential]:
+def sequences(measure: Measure, releases: Sequence[Release], scores: Sequence[float] = REWARDS) -> list[Sequential]:
     """The policy against its holdout first, where it has one, then each arm against the default (the holdout saw it too).
 
-    `releases` are of the policy's measure; unusable ones and other definitions are passed over.
+    `measure` counts context cells, arms and outcomes, and `scores` says what an outcome counts as; outcomes without one are not judged.
+    Unusable releases and other definitions are passed over.
     """
     used = sorted((r for r in releases if r.usable is True and r.measure.id == measure.id), key=lambda r: r.window.start_ms)
     labels = measure.dimensions[-2].labels
+    outcomes = measure.dimensions[-1].size
     arms = [name for name in labels if name != HOLDOUT]
     pairs, places = _pairs(arms, held_out=HOLDOUT in labels)
     if not used:
-        return [Sequential(name, against, None, None, None, None, None, 0.0, 0.0) for name, against, _, _ in pairs]
-    shape = (measure.cells // (2 * len(labels)), len(labels), 2)
-    rates, trials = _working(used, shape, places)
-    steps = list(increments(used, shape, places=places, rates=rates, exposures=trials))
+        return [Sequential(name, against, None, None, None, None, None, 0.0, 0.0, 0.0) for name, against, _, _ in pairs]
+    shape = (measure.cells // (outcomes * len(labels)), len(labels), outcomes)
+    working, trials = _working(used, shape, places, np.array([*scores, *[np.nan] * (outcomes - len(scores))]))
+    steps = list(increments(used, shape, working, trials))
     score = np.cumsum([step.score for step in steps], axis=0)
     information = np.cumsum([step.information for step in steps], axis=0)
     ends = [step.end_ms for step in steps]
-    rate = float((rates[:, 0] * information[-1].sum(1)).sum() / max(information[-1].sum(), 1e-12))
+    weight = information[-1].sum(1)
+    mean, variance = (float((one[:, 0] * weight).sum() / max(weight.sum(), 1e-12)) for one in (working.mean, working.variance))
+    tau = EXPECTED_EFFECT * mean if tuple(scores) == REWARDS else STANDARD_EFFECT * math.sqrt(variance)
+    reach = max(scores) - min(scores)
     return [
-        _compared(name, against, _paths(score, information, one, other), ends, rate=rate, alpha=ALPHA / number)
+        _compared((name, against), _paths(score, information, one, other), ends, (mean, math.sqrt(variance)), tau**2, ALPHA / number, reach)
         for (name, against, one, other), number in zip(pairs, _families(pairs), strict=True)
     ]
 
@@ -90,20 +105,41 @@ def _families(pairs: Sequence[tuple[str, str, int, int]]) -> Iterator[int]:
     return (1 if against == HOLDOUT else arms for _, against, _, _ in pairs)
 
 
-def _working(used: Sequence[Release], shape: tuple[int, int, int], places: Floats) -> tuple[Floats, Floats]:
-    """Working rates (cells, places), the same for all places of a cell, and estimated trials (releases, cells, places)."""
+def _working(used: Sequence[Release], shape: tuple[int, int, int], places: Floats, scores: Floats) -> tuple[Working, Floats]:
+    """Working means, the same for all places of a cell, and estimated trials (releases, cells, places)."""
     counts = np.array([r.values for r in used], dtype=float).reshape(-1, *shape)
-    whole = counts.sum((0, 2))
-    middle = float(np.clip(whole[:, 1].sum() / max(whole.sum(), 1.0), 1e-4, 0.99))
-    noise = 2 * shape[1] * sum(r.sd**2 for r in used)
-    cell = np.clip(whole[:, 1] / np.maximum(whole.sum(1), 1.0), middle / 4, min(4 * middle, 0.99))
-    trust = np.maximum(whole.sum(1), 0.0) ** 2 / (np.maximum(whole.sum(1), 0.0) ** 2 + 4 * noise + 1)
-    level = trust * cell + (1 - trust) * middle
-    rates = np.repeat(level[:, None], len(places), axis=1)
-    part = (1 - rates) ** 2 + rates**2
-    seen = ((1 - rates) * (counts[..., 0] @ places.T) + rates * (counts[..., 1] @ places.T)) / part
-    spread = float(np.mean([r.sd for r in used])) / math.sqrt(float(part.mean()))
-    return rates, np.maximum(_averaged(seen, spread * np.sqrt(places.sum(1))), 0.0)
+    judged = ~np.isnan(scores)
+    totals = counts.sum((0, 2))[:, judged]
+    parts = _parts(totals, 2 * shape[1] * sum(r.sd**2 for r in used), np.maximum(totals, 0.0).sum(0) + 1e-9)
+    mean = parts @ scores[judged]
+    variance = np.maximum(parts @ scores[judged] ** 2 - mean**2, 1e-9)
+    working = Working(scores, places, *(np.repeat(one[:, None], len(places), axis=1) for one in (mean, variance)))
+    by_place = np.einsum("pa,cab->cpb", places, counts.sum(0)[..., judged])
+    own = [_parts(by_place[:, i], 2 * places[i].sum() * sum(r.sd**2 for r in used), parts) for i in range(len(places))]
+    weights = np.array([[_counting(part, scores[judged] - mean[c]) for part in cells] for c, cells in enumerate(zip(*own, strict=True))])
+    seen = np.einsum("pa,wcab,cpb->wcp", places, counts[..., judged], weights)
+    spread = float(np.mean([r.sd for r in used])) * math.sqrt(float((weights**2).sum(-1).mean()))
+    return working, np.maximum(_averaged(seen, spread * np.sqrt(places.sum(1))), 0.0)
+
+
+def _parts(totals: Floats, noise: float, around: Floats) -> Floats:
+    """The shares of outcomes in each cell (cells, outcomes), pulled to those `around` in so far as they are noise of that variance."""
+    kept = np.maximum(totals, 0.0) + 1e-9
+    people = kept.sum(1, keepdims=True)
+    trust = people**2 / (people**2 + 4 * noise + 1)
+    mixed = np.maximum(trust * kept / people + (1 - trust) * around / around.sum(-1, keepdims=True), 1e-4)
+    found: Floats = mixed / mixed.sum(1, keepdims=True)
+    return found
+
+
+def _counting(part: Floats, deviation: Floats) -> Floats:
+    """Weights that count people from noisy outcomes with the least noise, uncorrelated with the contrast.
+
+    For rewards and a working rate r that is the true one: (1 - r, r) / ((1 - r)² + r²).
+    """
+    limits = np.stack([part, deviation])
+    found: Floats = limits.T @ np.linalg.pinv(limits @ limits.T) @ np.array([1.0, 0.0])
+    return found
 
 
 def _averaged(seen: Floats, spread: Floats) -> Floats:
@@ -128,26 +164,32 @@ def _paths(score: Floats, information: Floats, one: int, other: int) -> tuple[Fl
     return (both * difference).sum(1), both.sum(1)
 
 
-def _compared(name: str, against: str, paths: tuple[Floats, Floats], ends: Sequence[int], *, rate: float, alpha: float) -> Sequential:
+def _compared(
+    names: tuple[str, str],
+    paths: tuple[Floats, Floats],
+    ends: Sequence[int],
+    outcome: tuple[float, float],
+    tau2: float,
+    alpha: float,
+    reach: float,
+) -> Sequential:
     score, information = paths
     if information[-1] <= 0:
-        return Sequential(name, against, None, None, None, None, None, 0.0, rate)
-    tau2 = (EXPECTED_EFFECT * rate) ** 2
+        return Sequential(*names, None, None, None, None, None, 0.0, *outcome)
     grown = 1 + tau2 * information
     log_ratio = 0.5 * (score**2 * tau2 / grown - np.log(grown))
     outside = log_ratio > math.log(1 / alpha)
-    half = boundary(float(information[-1]), tau2=tau2, alpha=alpha) / information[-1]
+    half = boundary(float(information[-1]), tau2=tau2, alpha=alpha) / float(information[-1])
     middle = float(score[-1] / information[-1])
     return Sequential(
-        name,
-        against,
+        *names,
         middle,
-        max(middle - float(half), -1.0),
-        min(middle + float(half), 1.0),
+        max(middle - half, -reach),
+        min(middle + half, reach),
         float(min(1.0, math.exp(-log_ratio.max()))),
         ends[int(np.argmax(outside))] if outside.any() else None,
         float(information[-1]),
-        rate,
+        *outcome,
     )
 
 
@@ -158,3 +200,10 @@ def boundary(information: float, *, tau2: float, alpha: float) -> float:
     30.82
     """
     return math.sqrt((information + 1 / tau2) * (math.log1p(tau2 * information) - 2 * math.log(alpha)))
+
+
+def sequence_json(one: Sequential) -> dict[str, Any]:
+    """The public form; intervals hold at all windows together with this `confidence`."""
+    found = asdict(one) | {"decided_at": None if one.decided_ms is None else iso(one.decided_ms), "confidence": 1 - ALPHA}
+    del found["decided_ms"]
+    return found

@@ -22,6 +22,9 @@ from tacit.core.declaration import Policy, Site
 from tacit.core.evidence import Entry, EvidenceLog
 from tacit.core.rootkey import RootKey
 
+CHAIN = ("field", "next", "hesitation", "abandonment")
+"""What a Markov learner keeps of its chain."""
+
 logs.allow(["learner.failed"])
 log = logs.Log("adjust")
 
@@ -74,7 +77,7 @@ class Engine:
                 found = learn(policy, measure, releases, transitions=self._transitions(site, policy))
                 model, new = self._models.numbered(self._model(site, policy, found))
                 serving, learned = self._serving(policy, effective.controls, model, found)
-                entries[policy.name] = published(effective, learned, last) | {"model": serving}
+                entries[policy.name] = published(effective, learned, last) | {"model": serving} | _tables(found)
                 versions += [model] if new else []
                 states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:
@@ -129,6 +132,11 @@ class Engine:
         return serving(policy, controls, newest, own, lambda version: self._models.get(newest.site, newest.policy, version))
 
 
+def _tables(found: Learned) -> Payload:
+    """A Markov learner's tables, for triggers on the device: next steps, hesitation and abandonment by label."""
+    return {"chain": {name: found.parameters[name] for name in CHAIN}} if all(name in found.parameters for name in CHAIN) else {}
+
+
 def _served(policy: Policy, last: Payload | None) -> Payload:
     """The model version that served last."""
     before = last["policies"].get(policy.name, {}) if last else {}
@@ -137,7 +145,7 @@ def _served(policy: Policy, last: Payload | None) -> Payload:
 
 def _unchanged(last: Payload, releases: list[str], entries: dict[str, Payload]) -> bool:
     """Whether a new bundle would only say the same again: same releases, same declaration, same orders."""
-    drawn = ("weights", "default")
+    drawn = ("weights", "default", "chain")
     return last["releases"] == releases and _without(last["policies"], drawn) == _without(entries, drawn)
 
 

@@ -1,4 +1,4 @@
-"""The engine's tables, all in the released vault: bundles, what was learned, every model version, and policies with their history."""
+"""The engine's tables, all in the released vault: bundles, what was learned, models, experiments, and policies with their history."""
 
 from __future__ import annotations
 
@@ -81,4 +81,13 @@ policy_controls = Table(
     Column("actor", String(64), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("reason", String(500), nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    released_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("policy", String(64), primary_key=True),
+    Column("window_end_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("result", Text, nullable=False),
 )

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from benchmarks import close, decide, error, evidence, experiments, fairness, gate, noise, serve, signals, trend, withdrawals
+from benchmarks import close, decide, error, evidence, experiments, fairness, gate, noise, serve, signals, simulate, trend, withdrawals
 from benchmarks.peers import comparison
 from benchmarks.result import Result
 
@@ -23,6 +23,7 @@ def main() -> None:
         "serve": serve.run,
         "decide": decide.run,
         "signals": signals.run,
+        "simulate": simulate.run,
         "fairness": fairness.run,
         "trend": trend.run,
         "evidence": evidence.run,

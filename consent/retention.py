@@ -38,6 +38,7 @@ def jobs(site: Site) -> tuple[Job, ...]:
     return (
         Job("records", "consent records after a grant has lapsed or a choice was made", site.retention.records_ms, store.delete_records),
         Job("messages", "webhook messages that were delivered or given up", site.retention.messages_ms, store.delete_messages),
+        Job("rights", "rights requests after they were finished", site.retention.records_ms, store.delete_requests),
         Job("served", "who was shown which notice, since the last time", site.retention.served_ms, notices_store.forget_served),
         Job("idempotency", "idempotency keys, as keyed hashes", store.IDEMPOTENCY_MS, store.delete_keys),
     )

@@ -112,6 +112,20 @@ class TrialStep:
     columns: tuple[Column, ...]
     arms: Mapping[str, int]
     strata: tuple[Column, ...] = ()
+    outcome: Column | None = None
+    """A KPI's: read from the trial's `outcomes`; a trial that does not say it is not counted for it."""
+
+    def of_outcome(self, offset: int, properties: Mapping[str, Any]) -> Contribution | None:
+        """What a trial adds to a KPI. Raises `Refused`."""
+        outcomes = properties.get("outcomes")
+        if outcomes is None or self.outcome is None:
+            return None
+        if type(outcomes) is not dict:
+            raise Refused("bad_value")
+        said = outcomes.get(self.outcome.name)
+        if said is None:
+            return None
+        return (self.purpose, self.measure_id, offset + self.outcome.offset(int(said) if type(said) is bool else said), 1)
 
 
 class SitePlan:
@@ -124,7 +138,7 @@ class SitePlan:
         by_event: dict[str, list[Measure]] = {}
         for measure in site.measures:
             match measure.kind:
-                case Kind.POLICY | Kind.AUDIT:
+                case Kind.POLICY | Kind.AUDIT | Kind.KPI:
                     self._trials.setdefault(measure.subject_of, []).append(_trial_step(measure))
                 case Kind.CHOICES:
                     self.choices = measure
@@ -161,6 +175,10 @@ class SitePlan:
             offset = step.arms.get(arm) if type(arm) is str else None
             if offset is None:
                 raise Refused("unknown_arm")
+            if step.outcome is not None:
+                if (made := step.of_outcome(offset, properties)) is not None:
+                    found.append(made)
+                continue
             cell = offset + int(reward)
             for source, columns_ in ((step.source, step.columns), ("context", step.strata)):
                 described = properties.get(source) if columns_ else None
@@ -204,6 +222,10 @@ def _require_randomised(properties: Mapping[str, Any], local_epsilon: Decimal | 
 
 
 def _trial_step(measure: Measure) -> TrialStep:
+    if measure.kind is Kind.KPI:
+        arm, outcome = measure.dimensions
+        arms = {label: index * outcome.size for index, label in enumerate(arm.labels)}
+        return TrialStep(measure.id, measure.purpose, "outcomes", (), arms, outcome=columns([outcome])[0])
     *described, arm, reward = measure.dimensions
     if reward != REWARD:
         raise AssertionError("a trial's last dimension is its reward")

@@ -136,9 +136,9 @@ def outlook(site: Site, measure: Measure, traffic: Traffic) -> Outlook:
 def each(measure: Measure, windows: int, contributions: float) -> float:
     """How many contributions of one person an epoch of so many windows counts, where the person makes `contributions`.
 
-    A policy and an audit count one trial; whoever answers the consent notice answers for every purpose.
+    A policy, its KPIs and an audit count one trial; whoever answers the consent notice answers for every purpose.
     """
-    if measure.kind in (Kind.POLICY, Kind.AUDIT):
+    if measure.kind in (Kind.POLICY, Kind.AUDIT, Kind.KPI):
         return 1.0
     bounds = measure.bounds
     room = bounds.per_window if measure.keys else min(bounds.per_window, bounds.per_cell * measure.cells)

@@ -119,7 +119,7 @@ def _caps(one: Outlook, traffic: Traffic) -> Iterator[Advice]:
 def _cells(one: Outlook) -> Iterator[Advice]:
     """Cells whose expected count of an epoch is not clear of its noise, and how many cells would be."""
     measure = one.measure
-    if measure.kind in (Kind.POLICY, Kind.AUDIT) or not measure.cells:
+    if measure.kind in (Kind.POLICY, Kind.AUDIT, Kind.KPI) or not measure.cells:
         return
     noise = cell_sd(one, one.windows)
     fine = math.floor(one.expected / (CLEAR * noise))

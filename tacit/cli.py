@@ -15,7 +15,20 @@ from typing import Annotated, Any
 
 import typer
 
-from tacit import evidence_cli, findings_cli, installation, learners_cli, notices_cli, officers_cli, policies_cli, report_cli
+from tacit import (
+    cases,
+    cases_cli,
+    evidence_cli,
+    experiment_cli,
+    findings_cli,
+    installation,
+    learners_cli,
+    notices_cli,
+    officers_cli,
+    policies_cli,
+    report_cli,
+    rights_cli,
+)
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -36,8 +49,11 @@ findings_cli.register(app)
 notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
+rights_cli.register(app, keys_app)
 evidence_cli.register(app)
+experiment_cli.register(app)
 learners_cli.register(app)
+cases_cli.register(app)
 
 
 class Format(StrEnum):
@@ -144,6 +160,33 @@ def keys_create(
     typer.echo(key)
 
 
+@keys_app.command("list")
+def keys_list(form: FormatOption = Format.TABLE, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Every key's id, site and role, and whether it was revoked. The keys themselves are stored nowhere."""
+    from tacit.core.clock import iso
+    from tacit.tables import show
+
+    settings, _ = opened(config, data)
+    rows = [
+        {"id": one["id"], "site": one["site"], "role": one["role"], "created": iso(one["created_ms"])}
+        | {"revoked": iso(one["revoked_ms"]) if one["revoked_ms"] else None}
+        for one in KeyStore(connect(settings.released_location)).list()
+    ]
+    show(rows, form)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `tacit keys list` shows it.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Make a key unusable for ever. Services that run notice within five seconds."""
+    settings, _ = opened(config, data)
+    KeyStore(connect(settings.released_location)).revoke(key_id, now_ms=SystemClock().now_ms())
+    typer.echo(f"{key_id} is revoked.")
+
+
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml")) -> None:
     """Validate a declaration and say what it promises."""
@@ -159,12 +202,10 @@ def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", e
 @config_app.command("init")
 def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("tacit.yaml")) -> None:
     """Write a commented declaration to start from."""
-    from importlib.resources import files
-
     if file.exists():
         raise Problem(f"{file} exists already", next_step="Choose another name; nothing was changed.")
     try:
-        file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        file.write_text(cases.text(cases.HEADLINE), encoding="utf-8")
     except OSError as error:
         raise Problem(f"{file} cannot be written", next_step="Create its folder first, or choose another place.") from error
     typer.echo(f"Wrote {file}. Next: tacit plan {file}, then tacit serve --config {file}")
@@ -378,12 +419,15 @@ def demo(
     stop: Annotated[bool, typer.Option("--exit", help="Stop at the end instead of serving the dashboard.")] = False,
     port: Annotated[int, typer.Option(help="Port of the demo's service; 0 chooses a free one.")] = 8700,
     real: Annotated[Path | None, typer.Option("--real-data", help="Folder with the MSNBC and Upworthy files.")] = None,
+    shoppers: Annotated[
+        int | None, typer.Option(min=60, help="How many come to each of the two shops; an eighth of the visitors if left out.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where the numbers are written.")] = Path("demo-report.json"),
 ) -> None:
     """The main job end to end: people arrive, consent or refuse, windows close, the engine learns, an audit finds the planted skew."""
     from tacit.demonstration import run
 
-    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report)
+    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report, shoppers=shoppers)
 
 
 def _scan_tables(path: Path) -> None:

@@ -57,7 +57,7 @@ def ropa(site: Site, *, ran: Ran, now_ms: int) -> dict[str, Any]:
         "site": site.name,
         "made_at": iso(now_ms),
         "rule_version": RULE_VERSION,
-        "controller": OPEN,
+        "controller": f"{site.controller['name']}, {site.controller['contact']}" if site.controller else OPEN,
         "activities": [*activities, _consent_activity(site, ran)],
         "open": [
             "controller and its contact",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select, update
 
 from tacit.core.db import reading, released_metadata, writing
-from tacit.core.errors import Forbidden, Unauthenticated, UnknownSite
+from tacit.core.errors import Forbidden, NotFound, Unauthenticated, UnknownSite
 from tacit.core.ids import new_id
 
 
@@ -33,6 +35,9 @@ CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
 READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
 RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
 """Who decides on findings, signs them and says who is told."""
+
+CREDENTIALS = {b"x-api-key": "x-api-key", b"authorization": "authorization"}
+"""The headers that a key may stand in, as the server hands them over and as text."""
 
 PUBLIC: dict[str, Any] = {"security": []}
 """`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
@@ -70,6 +75,15 @@ class Caller:
         return named
 
 
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Of a request's raw headers those that tell who is asking; nobody pays for decoding the others.
+
+    >>> credentials([(b"host", b"localhost"), (b"x-api-key", b"tacit_write_x")])
+    {'x-api-key': 'tacit_write_x'}
+    """
+    return {CREDENTIALS[name]: value.decode("latin-1") for name, value in headers if name in CREDENTIALS}
+
+
 class KeyStore:
     """Keys in the released vault."""
 
@@ -84,6 +98,20 @@ class KeyStore:
                 insert(keys).values(id=new_id("key", now_ms=now_ms), sha256=_hash(key), site=site, role=role.value, created_ms=now_ms)
             )
         return key
+
+    def list(self) -> builtins.list[dict[str, Any]]:
+        """Every key's id, site, role and times, oldest first; nothing of the keys themselves."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(keys.c.id, keys.c.site, keys.c.role, keys.c.created_ms, keys.c.revoked_ms).order_by(keys.c.id))
+            return [dict(row._mapping) for row in rows]
+
+    def revoke(self, key_id: str, *, now_ms: int) -> None:
+        """Make a key unusable for ever; services notice within five seconds. Raises `NotFound`; a revoked key stays revoked."""
+        with writing(self._engine) as connection:
+            known = connection.scalar(select(keys.c.id).where(keys.c.id == key_id))
+            if known is None:
+                raise NotFound("there is no key of that id", next_step="`tacit keys list` shows the ids.")
+            connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_ms.is_(None)).values(revoked_ms=now_ms))
 
     def exists_any(self) -> bool:
         """Whether the installation has a key at all."""

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     POLICY = "policy"
     AUDIT = "audit"
+    KPI = "kpi"
     CHOICES = "choices"
 
 
@@ -172,6 +173,8 @@ class Measure:
             case Kind.POLICY | Kind.AUDIT:
                 kind, _, name = self.name.partition(".")
                 return f"{'policies' if kind == 'policy' else 'audits'}.{name}"
+            case Kind.KPI:
+                return f"policies.{self.subject_of}.kpis.{self.name.removeprefix(f'policy.{self.subject_of}.')}"
             case Kind.CHOICES:
                 return "consent_choices"
             case _:
@@ -283,6 +286,21 @@ class Guardrail:
     most: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A further outcome of a policy's trials, counted by arm: what an experiment is judged by beside its reward."""
+
+    name: str
+    outcome: Dimension
+    """What a trial may say: 0 and 1, marks from 1 to 5, or a number in bins. Anything else falls into `other` and is not judged."""
+    scores: tuple[float, ...]
+    """What each value counts as in the mean; a bin counts as its middle."""
+    higher_is_better: bool
+    guardrail: float | None
+    """By how much the mean may be worse than the default's before the policy is paused."""
+    share: Decimal
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which variants a zone may show, what is learned about them and how much may be risked for it."""
@@ -316,6 +334,9 @@ class Policy:
     """The arms' parameters that a factorial learner learns about."""
     transitions: str | None = None
     """The measure of transitions that a Markov learner reads."""
+    kpis: tuple[Kpi, ...] = ()
+    verdict_after_ms: int = 7 * 86_400_000
+    """How long an experiment lasts before there is a verdict."""
 
     @property
     def default_arm(self) -> str:
@@ -330,7 +351,8 @@ class Policy:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that the engine acts on, as JSON."""
-        found = asdict(replace(self, context=()))
+        found = asdict(replace(self, context=(), kpis=()))
+        found |= {"kpis": [[one.name, list(one.outcome.values), one.higher_is_better, one.guardrail] for one in self.kpis]}
         return found | {"context": {d.name: list(d.values) for d in self.context}, "share": str(self.share.normalize())}
 
     @cached_property
@@ -444,6 +466,12 @@ class Site:
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
     terms: ConsentTerms = ConsentTerms()
+    controller: Mapping[str, str] | None = None
+    """Who is responsible, `name` and `contact`, as it stands on receipts and in answers."""
+    rights_due_ms: int = 30 * 86_400_000
+    """Within what time a rights request must be finished (Art. 12(3) GDPR: one month)."""
+    segments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Targeting expressions by name, for versions of policies to refer to; those of the policies here are in their places already."""
 
     @cached_property
     def delta_for_keys(self) -> Decimal:
@@ -461,6 +489,11 @@ class Site:
     def policy_measure(self, policy: str) -> Measure:
         """The measure that counts a policy's trials. Raises `KeyError`."""
         return next(m for m in self.measures if m.kind is Kind.POLICY and m.subject_of == policy)
+
+    def kpi_measure(self, policy: str, kpi: str) -> Measure:
+        """The measure that counts one of a policy's KPIs. Raises `KeyError`."""
+        name = f"policy.{policy}.{kpi}"
+        return next(m for m in self.measures if m.kind is Kind.KPI and m.name == name)
 
 
 @dataclass(frozen=True)
@@ -487,6 +520,23 @@ def policy_measure(site: str, policy: Policy) -> Measure:
         purpose=policy.purpose,
         dimensions=(*policy.context, policy.arm_dimension, REWARD),
         share=policy.share,
+        over_time="prefix",
+        block=policy.planned_windows or BLOCK,
+        whole=policy.planned_windows is not None,
+        subject_of=policy.name,
+    )
+
+
+def kpi_measure(site: str, policy: Policy, kpi: Kpi) -> Measure:
+    """arm x outcome under the policy's purpose; one trial a person, as in the policy's own measure."""
+    return Measure(
+        site=site,
+        name=f"policy.{policy.name}.{kpi.name}",
+        kind=Kind.KPI,
+        event="trial",
+        purpose=policy.purpose,
+        dimensions=(policy.arm_dimension, kpi.outcome),
+        share=kpi.share,
         over_time="prefix",
         block=policy.planned_windows or BLOCK,
         whole=policy.planned_windows is not None,

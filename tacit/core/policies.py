@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tacit.core.clock import iso
-from tacit.core.declaration import Dimension, Guardrail, Holdout, Kind, Measure, Namespace, Policy, Schedule
+from tacit.core.declaration import Dimension, Guardrail, Holdout, Kind, Kpi, Measure, Namespace, Policy, Schedule
 from tacit.core.expressions import COMBINATORS, Fault, targeting_faults, trigger_faults
-from tacit.core.schema import UNITS, PolicyConfig, ScheduleConfig
+from tacit.core.schema import UNITS, KpiConfig, PolicyConfig, ScheduleConfig
 
 CHANGEABLE: Final = (
     "arms",
@@ -28,6 +28,7 @@ CHANGEABLE: Final = (
     "factors",
     "transitions",
     "max_step",
+    "verdict_after",
     "guardrails",
 )
 """Keys of a policy that a new version may change. Of `arms` only the parameters, of `holdout` not whether there is one."""
@@ -61,6 +62,8 @@ def policy_from(name: str, config: PolicyConfig, holdouts: Mapping[str, float]) 
         planned_windows=config.planned_windows,
         factors=tuple(config.factors),
         transitions=config.transitions,
+        kpis=tuple(_kpi(one, given) for one, given in config.kpis.items()),
+        verdict_after_ms=config.verdict_after,
     )
 
 
@@ -76,6 +79,8 @@ def config_of(policy: Policy) -> dict[str, Any]:
         "share": str(policy.share),
         "approval": "required" if policy.approval else "none",
         "planned_windows": policy.planned_windows,
+        "kpis": {one.name: _kpi_config(one) for one in policy.kpis},
+        "verdict_after": _duration(policy.verdict_after_ms),
         "trigger": policy.trigger,
         "targeting": policy.targeting,
         "rollout": policy.rollout,
@@ -136,7 +141,7 @@ def _expression_faults(policy: Policy) -> Iterator[Fault]:
 def _guardrail_faults(policy: Policy, measures: Mapping[str, Measure]) -> Iterator[Fault]:
     for at, guardrail in enumerate(policy.guardrails):
         measure = measures.get(guardrail.measure)
-        if measure is None or measure.kind in (Kind.POLICY, Kind.AUDIT, Kind.CHOICES):
+        if measure is None or measure.kind in (Kind.POLICY, Kind.AUDIT, Kind.KPI, Kind.CHOICES):
             yield Fault(f"guardrails.{at}.measure", "names a measure that the site does not declare")
         elif measure.keys:
             yield Fault(f"guardrails.{at}.measure", "counts undeclared values, which cannot be watched")
@@ -171,6 +176,26 @@ def _overlaps(policies: Mapping[str, Policy]) -> Iterator[Fault]:
 
 def _below(key: str, fault: Fault) -> Fault:
     return Fault(".".join(part for part in (key, fault.path) if part), fault.detail)
+
+
+def _kpi(name: str, config: KpiConfig) -> Kpi:
+    scores: tuple[float, ...]
+    if config.kind == "rate":
+        outcome, scores = Dimension(name, ("0", "1")), (0.0, 1.0)
+    elif config.kind == "rating":
+        outcome, scores = Dimension(name, ("1", "2", "3", "4", "5")), (1.0, 2.0, 3.0, 4.0, 5.0)
+    else:
+        low, width = config.low or 0.0, ((config.high or 0.0) - (config.low or 0.0)) / config.bins
+        outcome = Dimension.binned(name, [low + width * i for i in range(config.bins + 1)])
+        scores = tuple(low + width * (i + 0.5) for i in range(config.bins))
+    return Kpi(name, outcome, scores, config.better == "higher", config.guardrail, config.share)
+
+
+def _kpi_config(kpi: Kpi) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "number"} if kpi.outcome.edges else {"kind": "rate" if len(kpi.scores) == 2 else "rating"}
+    if kpi.outcome.edges:
+        found |= {"from": kpi.outcome.edges[0], "to": kpi.outcome.edges[-1], "bins": len(kpi.scores)}
+    return found | {"better": "higher" if kpi.higher_is_better else "lower", "guardrail": kpi.guardrail, "share": str(kpi.share)}
 
 
 def _schedule(config: ScheduleConfig) -> Schedule:

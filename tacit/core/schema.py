@@ -276,6 +276,27 @@ class GuardrailConfig(_Strict):
         return self
 
 
+class KpiConfig(_Strict):
+    """A further outcome of a policy's trials: yes or no (`rate`), a mark from 1 to 5 (`rating`), or a number in bins (`number`)."""
+
+    kind: Literal["rate", "rating", "number"]
+    low: float | None = Field(default=None, alias="from")
+    high: float | None = Field(default=None, alias="to")
+    bins: int = Field(default=20, ge=2, le=200)
+    better: Literal["higher", "lower"] = "higher"
+    guardrail: float | None = Field(default=None, gt=0)
+    share: Share
+
+    @model_validator(mode="after")
+    def _bounded(self) -> KpiConfig:
+        given = self.low is not None and self.high is not None
+        if (self.kind == "number") != given or (self.low is None) != (self.high is None):
+            raise ValueError("`from` and `to` belong to `kind: number`, which needs both")
+        if self.low is not None and self.high is not None and not -1e9 <= self.low < self.high <= 1e9:
+            raise ValueError("`from` must be below `to`, both within a thousand million")
+        return self
+
+
 class PolicyConfig(_Strict):
     zone: Slug
     purpose: Purpose = PERSONALISATION
@@ -287,6 +308,8 @@ class PolicyConfig(_Strict):
     factors: list[Slug] = Field(default_factory=list, max_length=6)
     transitions: Slug | None = None
     planned_windows: int | None = Field(default=None, ge=2, le=10_000)
+    kpis: dict[Slug, KpiConfig] = Field(default_factory=dict, max_length=10)
+    verdict_after: Duration = 7 * UNITS["d"]
     explore: float = Field(default=0.03, ge=0, le=1)
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     share: Share
@@ -366,6 +389,25 @@ class RetentionConfig(_Strict):
     served: Duration = 365 * UNITS["d"]
 
 
+class ControllerConfig(_Strict):
+    """Who is responsible in law, as it stands on receipts."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    contact: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class RightsConfig(_Strict):
+    """Within what time a rights request must be finished; at most a month (Art. 12(3) GDPR)."""
+
+    due: Duration = 30 * UNITS["d"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> RightsConfig:
+        if self.due > 31 * UNITS["d"]:
+            raise ValueError("the law gives one month")
+        return self
+
+
 class ChoicesConfig(_Strict):
     share: Share
 
@@ -376,9 +418,12 @@ class SiteConfig(_Strict):
     measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
     holdouts: dict[Slug, Annotated[float, Field(gt=0, le=0.5)]] = Field(default_factory=dict, max_length=10)
+    segments: dict[Slug, dict[str, Any]] = Field(default_factory=dict, max_length=100)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
+    controller: ControllerConfig | None = None
+    rights: RightsConfig = RightsConfig()
     bias_detection: NecessityConfig | None = None
 
 

@@ -19,6 +19,7 @@ from adjust.api import AdjustEndpoint, router
 from adjust.bundle import verify
 from adjust.current import Deciders
 from adjust.decide import Decider
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.push import Changes
 from adjust.service import Engine
@@ -176,7 +177,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     bundles, releases = BundleStore(database, ROOT), ReleaseStore(database)
     app = FastAPI()
     deciders = Deciders(bundles, ["newsroom"])
-    app.include_router(router(releases, declared, authorise))
+    app.include_router(router(releases, ExperimentStore(database), declared, authorise))
     app.include_router(bundles_api.router(deciders, Changes(deciders.newest), ["newsroom"], ROOT))
 
     @app.exception_handler(Problem)

@@ -13,7 +13,7 @@ from scipy.linalg import toeplitz
 
 from adjust import power
 from adjust.assessment import CANNOT_TELL, RAISES, TOO_EARLY, assess
-from adjust.innovations import increments
+from adjust.innovations import Working, increments
 from adjust.sample_ratio import check
 from adjust.sequential import sequences
 from benchmarks.experiments import DAY, STRATEGY, Setting, decided, measure, predicted, rejected, releases
@@ -29,8 +29,8 @@ def test_scores_and_information_are_those_of_generalised_least_squares(days: int
     setting = Setting(50, 0.2, 0.1, noise)
     found = releases(measure(), setting, rng, days=days)
     trials = rng.uniform(10, 90, (days, 1, 2))
-    rates = np.full((1, 2), 0.2)
-    steps = list(increments(found, (1, 2, 2), places=np.eye(2), rates=rates, exposures=trials))
+    working = Working(np.array([0.0, 1.0]), np.eye(2), np.full((1, 2), 0.2), np.full((1, 2), 0.16))
+    steps = list(increments(found, (1, 2, 2), working, trials))
     weights = np.tril(toeplitz(np.array(coefficients(STRATEGY)[:days])))
     rows = np.array([r.vector for r in found], dtype=float).reshape(days, 2, 2) / STRATEGY.unit
     for arm in range(2):
@@ -99,7 +99,9 @@ def test_the_policy_is_compared_with_its_holdout_first_and_arms_share_the_error(
     rates = {key: [0.1, 0.1, 0.2, 0.1] for key in keys}
     found = sequences(counted, [draw(counted, rates, people, rng, number=n) for n in range(4)])
     assert [(one.name, one.against) for one in found] == [("policy", HOLDOUT), ("bigger", "control"), ("a_biggest", "control")]
+    assert all(one.difference is not None for one in found)
     best = found[2]
+    assert best.difference == pytest.approx(0.1, abs=0.006), "six standard errors: also where rates are far from the mean"
     assert best.low is not None
     assert best.high is not None
     assert best.low < 0.1 < best.high
