@@ -1,8 +1,8 @@
 """Whether what arms do to rates is changing, how fast, and how old evidence is then forgotten.
 
-A policy's windows are cut in two, at three places. Where rates stay, the difference of an arm's rate after and before, less what all arms
-of its cell have in common, is as large as people and noise make it; both are known exactly, the noise's covariance over time included. The
-sum of squares over cells and arms is judged by chi-square. A rate that goes up and down for all arms alike is no drift.
+A policy's windows are cut in two, at three places. Where rates stay, the relative difference of an arm's rate after and before, less
+what all arms of its cell have in common, is as large as people and noise make it; both are known exactly, the noise's covariance over
+time included. The sum of squares over cells and arms is judged by chi-square. What goes up and down for all arms alike is no drift.
 
 The invariant: nothing is forgotten before drift is found. Then effects are taken for random walks whose step is the one that explains
 the differences, and each arm's rate *now* is read from the rows by generalised least squares (what a Kalman filter gives at its end).
@@ -52,17 +52,17 @@ class Timeline:
     contrasts: Floats
 
 
-def step(line: Timeline, rate: Floats, level: Floats) -> Floats:
+def step(line: Timeline, rate: Floats) -> Floats:
     """(…) relative standard deviation of an effect's step from window to window; 0 where no drift is found.
 
-    `rate` is (…, cells, places), `level` (…, cells).
+    `rate` is (…, cells, places).
     """
     count = len(line.exposures)
-    found, least = np.zeros(level.shape[:-1]), np.full(level.shape[:-1], ALARM)
+    found, least = np.zeros(rate.shape[:-2]), np.full(rate.shape[:-2], ALARM)
     if not LEAST_WINDOWS <= count <= LARGEST:
         return found
     for cut in CUTS:
-        chance, steps = _judge(line, rate, level, round(cut * count))
+        chance, steps = _judge(line, rate, round(cut * count))
         found = np.where(chance < least, steps, found)
         least = np.minimum(least, chance)
     return np.clip(found, 0.0, FASTEST)
@@ -104,17 +104,16 @@ class _Sides:
     noise: Floats
     """Of one count, in units of the noise of a row."""
     rate: Floats
-    level: Floats
 
     def pooled(self) -> _Sides:
         """All cells as one."""
         before, after = self.trials
         rate = ((before + after) * self.rate).sum(-2, keepdims=True) / (before + after).sum(-2, keepdims=True)
         told, trials = (tuple(one.sum(-2, keepdims=True) for one in pair) for pair in (self.told, self.trials))
-        return _Sides((told[0], told[1]), (trials[0], trials[1]), self.noise.sum(-2, keepdims=True), rate, rate.mean(-1, keepdims=True))
+        return _Sides((told[0], told[1]), (trials[0], trials[1]), self.noise.sum(-2, keepdims=True), rate)
 
 
-def _judge(line: Timeline, rate: Floats, level: Floats, cut: int) -> tuple[Floats, Floats]:
+def _judge(line: Timeline, rate: Floats, cut: int) -> tuple[Floats, Floats]:
     """The chance of differences at least as large without drift, and the step that explains them: cells by themselves, and all as one."""
     sides = np.zeros((len(line.exposures), 2))
     sides[:cut, 0] = sides[cut:, 1] = 1.0
@@ -123,16 +122,16 @@ def _judge(line: Timeline, rate: Floats, level: Floats, cut: int) -> tuple[Float
     noise = np.asarray(read.T @ (line.scale[:, None] ** 2 * read), dtype=np.float64)
     trials = np.maximum(np.tensordot(sides.T, line.exposures, axes=1), 1e-9)
     told = np.tensordot(read.T, line.contrasts, axes=1)
-    found = _Sides((told[0], told[1]), (trials[0], trials[1]), (1 - rate) ** 2 + rate**2, rate, level[..., None])
+    found = _Sides((told[0], told[1]), (trials[0], trials[1]), (1 - rate) ** 2 + rate**2, rate)
     own, general = _difference(found, noise, len(line.exposures)), _difference(found.pooled(), noise, len(line.exposures))
     return np.minimum(own[0], general[0]), np.where(own[0] < general[0], own[1], general[1])
 
 
 def _difference(found: _Sides, noise: Floats, windows: int) -> tuple[Floats, Floats]:
     before, after = found.trials
-    difference = (found.told[1] / after - found.told[0] / before) / found.level
+    difference = (found.told[1] / after - found.told[0] / before) / found.rate
     of_noise = (noise[0, 0] / before**2 + noise[1, 1] / after**2 - 2 * noise[0, 1] / (before * after)) * found.noise
-    variance = (of_noise + found.rate * (1 - found.rate) * (1 / before + 1 / after)) / found.level**2
+    variance = (of_noise + found.rate * (1 - found.rate) * (1 / before + 1 / after)) / found.rate**2
     weight = np.where(np.minimum(before, after) * found.rate >= LEAST_REWARDS, 1 / variance, 0.0)
     part = weight / np.maximum(weight.sum(-1, keepdims=True), 1e-12)
     difference = difference - (part * difference).sum(-1, keepdims=True)

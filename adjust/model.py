@@ -74,7 +74,7 @@ def believe(blocks: Sequence[Block], *, arms: int) -> Beliefs:
     rate, steps = _rates(level, effect), np.zeros(level.shape[:-1])
     for round_ in range(2 * ROUNDS):
         if round_ == ROUNDS:
-            steps = drift.step(timeline(blocks, rate), placed(rate, blocks[0]), level)
+            steps = drift.step(timeline(blocks, rate), placed(rate, blocks[0]))
             if not steps.any():
                 break
         found = gathered(blocks, rate, level)

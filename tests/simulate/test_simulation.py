@@ -156,3 +156,13 @@ def test_many_policies_are_simulated_by_several_processes(tmp_path: Path) -> Non
     path.write_text(HEAD + "".join(f"p{p},all,a{i},0.0{i + 1},1,900\n" for p in range(12) for i in range(4)))
     found = simulate(read(path), Terms(windows=130, seeds=1))
     assert len(found["policies"]) == 12
+
+
+def test_drifting_rates_are_the_same_with_noise_and_without_and_differ_between_seeds() -> None:
+    (world,) = [World("p", np.full((2, 3), 0.1), np.array([0.5, 0.5]), 1000)]
+    terms = Terms(windows=50, drift=0.1)
+    first, again, other = (simulation._drifting(world, seed, terms).rates for seed in (0, 0, 1))
+    assert first.shape == (50, 2, 3)
+    assert (first == again).all()
+    assert (first != other)[1:].all()
+    assert (first[0] == world.rates).all()
