@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from adjust.model import Floats
+from adjust.evidence import Floats
 
 NODES = 20
 """Gauss-Hermite nodes: chances are off by less than 0.01, which is below the error of a thousand draws."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from adjust.model import Beliefs, Floats
+from adjust.evidence import Floats
+from adjust.model import Beliefs
 from adjust.thompson import Allocation, thompson
 
 MAIN, PAIR, REST = 0.25, 0.12, 0.06

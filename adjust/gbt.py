@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from adjust.model import Beliefs, Block, Floats, believe
+from adjust.evidence import Block, Floats
+from adjust.model import Beliefs, believe
 from adjust.thompson import Allocation, thompson
 
 TREES = 60

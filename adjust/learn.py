@@ -13,8 +13,9 @@ import numpy as np
 
 from adjust import gbt, markov
 from adjust.cells import cell_keys
+from adjust.evidence import Block
 from adjust.factorial import factorial
-from adjust.model import Block, believe
+from adjust.model import believe
 from adjust.observations import blocks
 from adjust.thompson import Allocation, even, mixed, thompson
 from privacy.models import Release

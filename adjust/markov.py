@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adjust.best import chances
-from adjust.model import Floats
+from adjust.evidence import Floats
 from privacy.models import Release
 from privacy.series import total
 from tacit.core.declaration import Dimension

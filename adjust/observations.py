@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adjust.model import Block
+from adjust.evidence import Block
 from privacy.least_squares import rows
 from privacy.models import Release
 

@@ -235,9 +235,12 @@ class _Change:
 
 
 def _current(versions: list[Version], measure_id: int) -> Version | None:
-    """The version that runs or is paused; else the newest of what is left. Only those that count what is counted now."""
-    fitting = [one for one in versions if one.measure_id == measure_id]
-    return next((one for one in fitting if one.state in (RUNNING, PAUSED)), fitting[0] if fitting else None)
+    """The version that runs or is paused; else the newest that stood in the file or was approved, since everybody sees its default arm.
+
+    Only those that count what is counted now.
+    """
+    seen = [one for one in versions if one.measure_id == measure_id and (one.author == FILE or one.approved_by is not None)]
+    return next((one for one in seen if one.state in (RUNNING, PAUSED)), seen[0] if seen else None)
 
 
 def _checked(now: Policy, changes: Mapping[str, Any]) -> Policy:

@@ -17,7 +17,8 @@ import numpy as np
 from adjust.cells import cell_keys
 from adjust.controls import Controls, apply
 from adjust.errors import NoBundle
-from adjust.model import Beliefs, Floats, believe
+from adjust.evidence import Floats
+from adjust.model import Beliefs, believe
 from adjust.models import Model
 from adjust.models_store import ModelStore
 from adjust.observations import blocks

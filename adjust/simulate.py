@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from adjust.bundle import cumulative
 from adjust.draws import ONE
+from adjust.evidence import Floats
 from adjust.learn import allocate
-from adjust.model import Floats
 from adjust.observations import blocks
 from privacy.models import Release
 

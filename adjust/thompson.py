@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from adjust.best import chances
-from adjust.model import Beliefs, Floats
+from adjust.evidence import Floats
+from adjust.model import Beliefs
 
 SAMPLING = 0.35
 """Part of the sampling spread that is drawn with. A release's noise explores by itself, and few windows leave little time to be repaid.

@@ -12,10 +12,7 @@ LEVELS = (
     (
         "intersections",
         "Intersections",
-        (
-            "Groups crossed with each other, each against all other crossings. "
-            "Small ones are not assessable; nothing is borrowed from others.",
-        ),
+        ("Groups crossed with each other, each against all others. Small ones are not assessable: none borrows from another.",),
     ),
     (
         "strata",

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adjust.evidence import Block
 from adjust.learn import allocate
-from adjust.model import Block
 from adjust.simulate import World
 from benchmarks.result import Result
 from tacit.simulation import Terms, simulate

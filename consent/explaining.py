@@ -52,9 +52,9 @@ class Explanations:
         rules, now_ms = self._rules.of(site), self._clock.now_ms()
         self._subjects.ring(site)
         with reading(self._engine) as connection:
-            pseudonyms = self._subjects.held(site, connection).pseudonyms(subject_bytes(id_type, subject))
-            rows = store.current(connection, site, pseudonyms)
-        stands = standings.of(rows, rules, now_ms=now_ms)
+            ring = self._subjects.held(site, connection)
+            rows = store.current(connection, site, ring.pseudonyms(subject_bytes(id_type, subject)))
+        stands = standings.of(rows, rules.with_keys(ring.versions), now_ms=now_ms)
         heard = hear(signals, id_type=id_type, now_ms=now_ms)
         answer: dict[str, Any] = {}
         for purpose in (p for p in PURPOSES if p in wanted):

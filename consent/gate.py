@@ -153,10 +153,11 @@ class Gate:
         """
         if not people:
             return {}, []
-        rules, now_ms = self._rules.of(site), self._clock.now_ms()
-        places: dict[bytes, set[str | None]] | None = {} if rules.presumed(now_ms=now_ms) else None
+        declared, now_ms = self._rules.of(site), self._clock.now_ms()
         ring = self._subjects.ring(site)
         for _ in range(_ATTEMPTS):
+            rules = declared.with_keys(ring.versions)
+            places: dict[bytes, set[str | None]] | None = {} if rules.presumed(now_ms=now_ms) else None
             newest, *older = ring.macs
             owners = {mac.digest(person): person for person in people for mac in ring.macs}
             found: dict[bytes, dict[str, Standing]] = {}

@@ -15,11 +15,11 @@ from consent.tables import consent_receipts, consent_records, consent_state, ide
 from consent.webhooks_store import PENDING
 
 
-def delete_records(connection: Connection, site: str, before_ms: int) -> int:
+def delete_records(connection: Connection, site: str, before_ms: int, *, forget_lapsed: bool = True) -> int:
     """Delete records that ended before a moment: a grant when it lapsed, any other record when it was made. How many.
 
     What a person said last stays in force as one row without its record, but for a grant that lapsed: a refusal, an objection or a
-    restriction is never forgotten.
+    restriction is never forgotten. Neither is a lapsed grant without `forget_lapsed`, where something is presumed of strangers.
     A record whose commitment is not in evidence yet stays until it is.
     """
     ended = func.coalesce(consent_records.c.expires_ms, consent_records.c.at_ms) < before_ms
@@ -32,7 +32,8 @@ def delete_records(connection: Connection, site: str, before_ms: int) -> int:
     granted = consent_state.c.state.in_((State.GRANTED.value, State.STALE.value))
     lapsed = (consent_state.c.site == site, granted, consent_state.c.expires_ms < before_ms)
     free = (consent_state.c.objected_ms.is_(None), consent_state.c.restricted_ms.is_(None))
-    connection.execute(delete(consent_state).where(*lapsed, *free))
+    if forget_lapsed:
+        connection.execute(delete(consent_state).where(*lapsed, *free))
     connection.execute(delete(consent_receipts).where(consent_receipts.c.site == site, consent_receipts.c.until_ms < before_ms))
     return found.rowcount
 

@@ -18,7 +18,17 @@ from consent import repeats, rights_store, store
 from consent.errors import CursorInvalid, RequestSettled, RequestUnknown
 from consent.ports import InclusionProofs, NothingProven
 from consent.rights_answers import answer, proof_of, row_of
-from consent.rights_models import LOG_NOT_EMPTIED, UNVERIFIED, VERIFICATION_NEEDED, Kind, Level, Refusal, RightsRequest, Status
+from consent.rights_models import (
+    LAST_LOOK_MISSING,
+    LOG_NOT_EMPTIED,
+    UNVERIFIED,
+    VERIFICATION_NEEDED,
+    Kind,
+    Level,
+    Refusal,
+    RightsRequest,
+    Status,
+)
 from consent.rights_work import RightsWork
 from consent.subjects import Subjects
 from tacit.core.clock import Clock
@@ -68,7 +78,8 @@ class Rights:
                     earlier = repeats.replayed(connection, site, repeat, now_ms=now_ms)
                     row = self._taken_up(connection, site, request, earlier, now_ms=now_ms)
                     done: dict[str, Any] = {}
-                    if row.state == Status.IN_PROGRESS and row.reason is None and request.kind not in _READING:
+                    undone = row.state == Status.IN_PROGRESS and row.reason in (None, LAST_LOOK_MISSING)
+                    if undone and request.kind not in _READING and _attested(request):
                         done = self._work.change(connection, site, row.id, request, now_ms=now_ms)
                     if repeat and not earlier:  # after the work: erasure deletes what is kept of the person's earlier requests
                         kept = replace(repeat, person=None) if request.kind is Kind.ERASE else repeat
@@ -78,7 +89,9 @@ class Rights:
                 continue
         else:
             raise StorageUnavailable("too many writes for one person at once")
-        results = self._work.afterwards(site, row.id, request, done) if row.state != Status.PENDING else None
+        # A repeat is not asked again what it attested: it may repeat what was rejected, or was only ever granted to a better attested one.
+        granted = row.state in (Status.IN_PROGRESS, Status.COMPLETED) and _attested(request)
+        results = self._work.afterwards(site, row.id, request, done) if granted else None
         return {**self.query(site, row.id), "results": results}
 
     def query(self, site: str, request_id: str) -> dict[str, Any]:
@@ -122,7 +135,7 @@ class Rights:
     def tend(self, site: str) -> None:
         """Finish erasures that only waited for the write-ahead log. For the worker; may be repeated."""
         with reading(self._engine) as connection:
-            waiting = rights_store.waiting_for_the_log(connection, site)
+            waiting = rights_store.waiting_for_the_log(connection, site, now_ms=self._clock.now_ms())
         if waiting and empty_wal(self._engine):
             for row in waiting:
                 self._work.finish(site, row.id)
@@ -175,7 +188,7 @@ class Rights:
             if open_row.kind != request.kind or open_row.reason == LOG_NOT_EMPTIED:
                 raise RequestSettled
         attested = request.verification
-        if not earlier and (attested.level is not Level.NONE or request.kind in UNVERIFIED):
+        if not earlier and _attested(request):
             values = {"level": attested.level.value, "method": attested.method}
             rights_store.change(connection, site, request_id, state=Status.IN_PROGRESS.value, reason=None, **values)
         row = rights_store.find(connection, site, request_id)
@@ -193,6 +206,11 @@ class Rights:
 
     def _due_ms(self, site: str) -> int:
         return self._declaration.sites[site].rights_due_ms
+
+
+def _attested(request: RightsRequest) -> bool:
+    """Whether the caller is as sure of who asks as this kind of request needs."""
+    return request.verification.level is not Level.NONE or request.kind in UNVERIFIED
 
 
 def _asked(request: RightsRequest) -> dict[str, Any]:

@@ -76,6 +76,7 @@ UNVERIFIED = frozenset({Kind.OBJECT, Kind.RESTRICT})
 VERIFICATION_NEEDED = "verification_needed"
 LOG_NOT_EMPTIED = "log_not_emptied"
 ROWS_STAGED = "rows_still_staged"
+LAST_LOOK_MISSING = "last_look_missing"
 """Why a request is not finished."""
 
 

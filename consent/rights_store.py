@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
 from consent.models import NOT_ASKED, State
-from consent.rights_models import LOG_NOT_EMPTIED, Kind, Status
+from consent.rights_models import LAST_LOOK_MISSING, LOG_NOT_EMPTIED, Kind, Status
 from consent.rights_tables import rights_requests
 from consent.tables import consent_state
+
+CUT_OFF_MS = 10 * 60_000
+"""By then the process that erased has looked whether anything is left, or has died."""
 
 OPEN = (Status.PENDING.value, Status.IN_PROGRESS.value)
 
@@ -45,9 +48,10 @@ def overdue(connection: Connection, site: str, *, now_ms: int) -> Sequence[Row[A
     return connection.execute(select(rights_requests).where(*late).order_by(rights_requests.c.due_ms)).all()
 
 
-def waiting_for_the_log(connection: Connection, site: str) -> Sequence[Row[Any]]:
-    """Erasures that are done but for the write-ahead log, which a reader kept from being emptied."""
-    waiting = (rights_requests.c.state == Status.IN_PROGRESS.value, rights_requests.c.reason == LOG_NOT_EMPTIED)
+def waiting_for_the_log(connection: Connection, site: str, *, now_ms: int) -> Sequence[Row[Any]]:
+    """Erasures done but for the write-ahead log, which a reader kept from being emptied, or whose process died before it looked."""
+    cut_off = and_(rights_requests.c.reason == LAST_LOOK_MISSING, rights_requests.c.received_ms < now_ms - CUT_OFF_MS)
+    waiting = (rights_requests.c.state == Status.IN_PROGRESS.value, or_(rights_requests.c.reason == LOG_NOT_EMPTIED, cut_off))
     here = (rights_requests.c.site == site, rights_requests.c.kind == Kind.ERASE.value)
     return connection.execute(select(rights_requests).where(*here, *waiting)).all()
 

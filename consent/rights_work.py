@@ -14,7 +14,7 @@ from consent.holds import Holds
 from consent.models import Cause, Change, Circumstances, State
 from consent.ports import StagedCounts, StagedData
 from consent.receipts import Receipts
-from consent.rights_models import LOG_NOT_EMPTIED, ROWS_STAGED, Kind, RightsRequest, Status
+from consent.rights_models import LAST_LOOK_MISSING, LOG_NOT_EMPTIED, ROWS_STAGED, Kind, RightsRequest, Status
 from consent.service import PAGE, ConsentService
 from consent.store import current
 from consent.subjects import Subjects
@@ -25,6 +25,11 @@ from tacit.core.evidence import canonical
 from tacit.core.mac import subject_bytes
 
 EXPORT_SCHEMA = "tacit-export 1"
+
+_ERASED = {
+    "tombstone": "kept, so that nothing is counted without a new grant",
+    "commitments": "their nonces are destroyed",
+}
 
 
 class RightsWork:
@@ -49,7 +54,11 @@ class RightsWork:
         """What a request changes, within the transaction that notes it. What it returns is for `afterwards`."""
         who = (request.id_type, request.subject)
         if request.kind is Kind.ERASE:
-            return self._erase(connection, site, who, now_ms=now_ms)
+            done = self._erase(connection, site, who, now_ms=now_ms)
+            # If we are killed before the last look, the worker has it.
+            left = canonical({"records_left": 0, **_ERASED}).decode()
+            rights_store.change(connection, site, request_id, reason=LAST_LOOK_MISSING, summary=left)
+            return done
         purposes = _known(request.purposes)
         jurisdiction = self._declaration.sites[site].jurisdiction
         if request.kind is Kind.LIFT:
@@ -141,8 +150,7 @@ class RightsWork:
             "records_left": 0,
             "staged_rows_left": rows,
             "messages_to_deliver": undelivered,
-            "tombstone": "kept, so that nothing is counted without a new grant",
-            "commitments": "their nonces are destroyed",
+            **_ERASED,
         }
         if rows and not self._granted_again(site, who):
             self._leave_open(site, request_id, ROWS_STAGED, summary)
@@ -157,7 +165,9 @@ class RightsWork:
 
     def _leave_open(self, site: str, request_id: str, reason: str, summary: dict[str, Any]) -> None:
         with writing(self._engine) as connection:
-            rights_store.change(connection, site, request_id, reason=reason, summary=canonical(summary).decode())
+            row = rights_store.find(connection, site, request_id, lock=True)
+            if row is not None and row.state == Status.IN_PROGRESS:
+                rights_store.change(connection, site, request_id, reason=reason, summary=canonical(summary).decode())
 
 
 def _finished(summary: dict[str, Any] | None, *, now_ms: int) -> dict[str, Any]:

@@ -120,8 +120,9 @@ class ConsentService:
         which the person should not be asked again (null when they may be).
         """
         named = _known(PURPOSES if purposes is None else purposes)
-        person, now_ms, rules = subject_bytes(id_type, subject), self._clock.now_ms(), self._rules.of(site)
+        person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
         pseudonyms, rows = self._read(site, person, store.current)
+        rules = self._rules.of(site).with_keys(self._subjects.ring(site).versions)
         if any(row.pseudonym != pseudonyms[0] for row in rows.values()):
             with suppress(StorageUnavailable):  # what was asked is answered; the next contact moves the rows
                 self._subjects.bring_forward(site, [person])
@@ -307,7 +308,7 @@ def changes_of(request: ConsentRequest, rules: SiteRules, *, now_ms: int) -> lis
     if request.purposes or not request.signals.any():
         _known(list(request.purposes))
     heard = hear(request.signals, id_type=request.id_type, now_ms=now_ms)
-    changes = judged(request, heard, rules.place(request.jurisdiction), now_ms=now_ms)
+    changes = judged(request, heard, rules.place(request.jurisdiction), presumed=rules.presumable, now_ms=now_ms)
     if not changes:
         raise NothingSaid
     return changes

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import HTTPException as RouteFault
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -60,6 +61,7 @@ from tacit.core.errors import (
     Malformed,
     NotFound,
     Problem,
+    RequestTooLarge,
     Unauthenticated,
     UnknownSite,
 )
@@ -95,6 +97,8 @@ KEY_CACHE_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
 """How long a thread waits for the interpreter while batches of events keep it busy. A withdrawal runs in a thread and waits so at each step
 of each statement; Python's own 5 ms are made for throughput."""
+BODY_LIMIT = 2 * 1024 * 1024
+"""The most bytes of a body that any path takes; most take less. FastAPI reads a body before it asks who sent it."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS = {"application/json": {"schema": {"type": "object"}}}
@@ -209,7 +213,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
         elif scope["type"] == "http" and (scope["path"] == OFREP or scope["path"].startswith(f"{OFREP}/")):
             await flags(scope, receive, send)
         else:
-            await app(scope, receive, send)
+            await app(scope, _bounded(receive) if scope["type"] == "http" else receive, send)
 
     return front
 
@@ -239,6 +243,21 @@ def _routers(
     yield audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public)
     yield officers_api.router(*records.readers(declaration, released, clock), services.releases, authorise)
     yield dashboards.api.router(services.dashboards, services.sessions)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The same body, until it is longer than `BODY_LIMIT`."""
+    taken = 0
+
+    async def bounded() -> MutableMapping[str, Any]:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_LIMIT:
+            raise RouteFault(413)  # the one exception that FastAPI lets through while it reads a body
+        return message
+
+    return bounded
 
 
 def _on_stop(act: Callable[[], None]) -> None:
@@ -289,6 +308,8 @@ def _handle_problems(app: FastAPI) -> None:
             return answer(request, NotFound("there is nothing at this path"))
         if error.status_code == 400:
             return answer(request, Malformed("the body or its form cannot be read"))
+        if error.status_code == 413:
+            return answer(request, RequestTooLarge(f"a request has at most {BODY_LIMIT} bytes"))
         problem = Problem(str(error.detail))
         body = problem_json(problem) | {"type": "about:blank", "title": str(error.detail), "status": error.status_code}
         headers = {"allow": ", ".join(_methods_of(app, request.scope))} if error.status_code == 405 else error.headers

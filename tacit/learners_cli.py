@@ -152,6 +152,7 @@ def simulate(
     learner: Annotated[Simulated, typer.Option(help="The policy's learner.")] = Simulated.THOMPSON,
     seeds: Annotated[int, typer.Option(help="How often everything is repeated.", min=1, max=1_000)] = 3,
     explore: Annotated[float, typer.Option(help="This part of the traffic is always divided between all arms.", min=0, max=1)] = 0.03,
+    drift: Annotated[float, typer.Option(help="Relative size of each rate's random step from window to window.", min=0, max=1)] = 0.0,
     form: Annotated[Form, typer.Option("--format", help="table, json or csv.")] = Form.TABLE,
 ) -> None:
     """What a given epsilon costs, before a policy starts: the real sanitiser and learner against supposed true rates.
@@ -166,7 +167,7 @@ def simulate(
     from tacit.tables import show
 
     terms = Terms(
-        _within(epsilon, "epsilon", most=20), _within(delta, "delta", most=Decimal("0.001")), windows, seeds, learner.value, explore
+        _within(epsilon, "epsilon", most=20), _within(delta, "delta", most=Decimal("0.001")), windows, seeds, learner.value, explore, drift
     )
     worlds = read(file)
     columns = ("[progress.description]{task.description}", BarColumn(), TimeRemainingColumn())
@@ -178,6 +179,8 @@ def simulate(
         return
     rows: list[dict[str, Any]] = [{"policy": one["policy"], "people": one["people"], **one["lift"]} for one in found["policies"]]
     show([*rows, {"policy": "(mean)", "people": "", **found["lift"]}], form)
+    if form is Form.TABLE and found["kept_error"] is not None:
+        typer.echo(f"kept is uncertain by {found['kept_error']:.3f} (standard error over policies)")
 
 
 def _within(text: str, name: str, *, most: Decimal | int) -> Decimal:

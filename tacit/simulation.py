@@ -12,12 +12,13 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adjust.simulate import Settings, World, run
 from tacit.core.errors import Problem
@@ -27,6 +28,9 @@ COLUMNS = ("policy", "cell", "arm", "rate", "share", "people")
 
 CELLS_LIMIT, RUNS_LIMIT = 20_000, 100_000
 """Cells times arms of one policy, and policies times seeds."""
+
+LEAST_POLICIES, RESAMPLES = 10, 500
+"""For the standard error of the kept part."""
 
 NUMBERS = 6_000
 """Counts that are released together: small enough for progress to be seen and for all processors to be busy."""
@@ -50,6 +54,8 @@ class Terms:
     seeds: int = 3
     learner: str = "thompson"
     explore: float = 0.03
+    drift: float = 0.0
+    """Relative standard deviation of each rate's random step from window to window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,11 @@ Rewards = dict[tuple[str, int, bool], tuple[float, float]]
 
 
 def simulate(worlds: Sequence[World], terms: Terms, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """The report: `{policies: [{policy, people, lift: {tacit, non_private, kept}}], lift: {means}}`.
+    """The report: `{policies: [{policy, people, lift: {tacit, non_private, kept}}], lift: {means}, kept_error}`.
 
     A lift is what people's rewards exceed those of an even split over the same people by. `kept` is None where nothing can be kept:
     the learner without privacy has no lift. `progress` is told how many of how many windows are done.
+    `kept_error` is the standard error over policies.
     """
     rewards = _all(_tasks(worlds, terms), terms, progress or (lambda _done, _total: None))
     policies, lifts = [], []
@@ -78,7 +85,7 @@ def simulate(worlds: Sequence[World], terms: Terms, *, progress: Callable[[int, 
         lifts.append((float(noisy), float(exact)))
         policies.append({"policy": world.policy, "people": world.people, "lift": _summary(*lifts[-1])})
     noisy, exact = np.mean(lifts, axis=0).tolist()
-    return {"policies": policies, "lift": _summary(noisy, exact)}
+    return {"policies": policies, "lift": _summary(noisy, exact), "kept_error": _error(np.array(lifts))}
 
 
 def read(path: Path) -> list[World]:
@@ -179,14 +186,32 @@ def _one(task: Task, terms: Terms, tick: Callable[[], None] | None = None) -> Re
     source = Sanitised(measure, terms.epsilon, terms.delta) if task.private else Exact(measure)
     settings = Settings(terms.windows, terms.learner, terms.explore)
     rng = np.random.default_rng([*task.seeds, len(task.worlds)])
-    rewards = run(task.worlds, source, settings, rng=rng, tick=tick).sum(0).tolist()
+    worlds = [_drifting(world, seed, terms) for world, seed in zip(task.worlds, task.seeds, strict=True)] if terms.drift else task.worlds
+    rewards = run(worlds, source, settings, rng=rng, tick=tick).sum(0).tolist()
     keys = [(world.policy, seed, task.private) for world, seed in zip(task.worlds, task.seeds, strict=True)]
     return {key: (gained, even) for key, (gained, even) in zip(keys, rewards, strict=True)}
+
+
+def _drifting(world: World, seed: int, terms: Terms) -> World:
+    """The same walk with noise and without: each rate goes its own way, on average where it began."""
+    rng = np.random.default_rng([seed, *world.policy.encode()])
+    steps = rng.normal(-(terms.drift**2) / 2, terms.drift, (terms.windows - 1, *world.shape))
+    paths = np.concatenate([np.zeros((1, *world.shape)), np.cumsum(steps, axis=0)])
+    return replace(world, rates=np.clip(world.rates * np.exp(paths), 0.0, 1.0))
 
 
 def _lift(rewards: tuple[float, float]) -> float:
     gained, even = rewards
     return gained / even - 1 if even > 0 else 0.0
+
+
+def _error(lifts: NDArray[np.float64]) -> float | None:
+    """The standard error of the kept part, by drawing policies with replacement; None where there are too few or nothing is to be kept."""
+    if len(lifts) < LEAST_POLICIES or lifts[:, 1].mean() <= 1e-9:
+        return None
+    drawn = np.random.default_rng(0).integers(0, len(lifts), (RESAMPLES, len(lifts)))
+    noisy, exact = lifts[drawn].mean(1).T
+    return round(float(np.std(noisy / np.where(exact > 1e-9, exact, np.inf))), 4)
 
 
 def _summary(noisy: float, exact: float) -> dict[str, float | None]:

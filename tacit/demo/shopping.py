@@ -64,17 +64,20 @@ def go_shopping(
     `close(sites)` closes the open windows of these sites, lets the engine learn and publishes. Raises `Problem` where the service fails.
     """
     doors = {shop.site: Door(base_url, keys[shop.site], site=shop.site, policy=shop.policy) for shop in SHOPS}
-    everybody = {shop.site: _arrivals(shop, people, seed) for shop in SHOPS}
+    everybody = {shop.site: arrivals(shop, people, seed) for shop in SHOPS}
     days = {shop.site: Day() for shop in SHOPS}
     console.print(
         f"{people:,} people come to each of two shops, in {WINDOWS} windows. What they do is supposed (tacit/demo/shops.py).",
         highlight=False,
     )
     try:
+        for door in doors.values():
+            door.wait_for_bundle(newer_than=0)
         for number in range(WINDOWS):
             began = time.monotonic()
-            versions = {site: door.wait_for_bundle(newer_than=0) for site, door in doors.items()}
             _window(doors, {site: parts[number] for site, parts in everybody.items()}, days, console)
+            # Read now: an hour that ended while people came has published bundles on its own.
+            versions = {site: door.bundle_version() for site, door in doors.items()}
             close(list(doors))
             for site, door in doors.items():
                 door.wait_for_bundle(newer_than=versions[site])
@@ -148,7 +151,8 @@ def declared(shop: Shop) -> Policy:
     return configuration.parse(cases.text(shop.case), source=shop.case).sites[shop.site].policies[shop.policy]
 
 
-def _arrivals(shop: Shop, people: int, seed: int) -> list[list[Shopper]]:
+def arrivals(shop: Shop, people: int, seed: int) -> list[list[Shopper]]:
+    """A shop's people, window by window; one seed gives the same people always."""
     generator = np.random.default_rng([seed, *shop.site.encode()])
     everybody = [shop.shopper(f"{shop.site}-{number:06d}", generator) for number in range(people)]
     edges = [round(i * people / WINDOWS) for i in range(WINDOWS + 1)]

@@ -187,6 +187,20 @@ def test_an_archived_policy_stays_so_until_a_version_is_approved(house: House) -
     assert house.publish(SITE)["state"] == "running"
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_draft_shows_nobody_its_default_arm_where_nothing_runs(house: House, waits: bool) -> None:
+    declared = site(policy(approval=waits))
+    house.publish(declared)
+    if not waits:
+        house.book.archive(declared, "headline", actor="key_1")
+    house.book.draft(declared, "headline", {"arms": {**policy().arms, "control": {"scale": 9.9}}}, actor="key_1")
+    assert house.publish(declared)["state"] == ("draft" if waits else "archived")
+    assert house.decision()["parameters"] == {"scale": 1.0}
+    house.book.approve(declared, "headline", actor="key_2")
+    assert house.publish(declared)["state"] == "running"
+    assert house.bundles.latest_payload("newsroom")["policies"]["headline"]["arms"]["control"] == {"scale": 9.9}  # type: ignore[index]
+
+
 def test_a_version_for_another_measure_never_runs(house: House) -> None:
     house.publish(SITE)
     house.book.draft(SITE, "headline", {"explore": 0.5}, actor="key_1")

@@ -19,7 +19,9 @@ from consent.models import State
 from consent.receipts import PROOF_TYPE, verify
 from consent.rights import EXTENSION_MS
 from consent.rights_models import Kind, Refusal, Status, Verification
+from consent.rights_store import CUT_OFF_MS
 from consent.rights_tables import erased_records, loose_commitments, rights_requests
+from consent.rights_work import RightsWork
 from consent.tables import consent_receipts, consent_records, consent_state, idempotency
 from tacit import migrations
 from tacit.core.db import connect, reading, writing
@@ -223,12 +225,45 @@ def test_a_request_is_due_in_thirty_days_is_extended_once_and_is_overdue_after(w
     assert not world.rights.requests(SITE)["overdue"]
 
 
+@pytest.mark.parametrize("kind", [Kind.ACCESS, Kind.EXPORT])
+def test_a_repeat_learns_no_more_than_what_it_attested_allows(world: RightsWorld, kind: Kind) -> None:
+    world.says(measurement=True)
+    asked = world.ask(kind, sure=NOBODY_KNOWS, key="rejected")
+    world.rights.reject(SITE, asked["request_id"], Refusal.NOT_IDENTIFIED)
+    again = world.ask(kind, sure=NOBODY_KNOWS, key="rejected")
+    assert (again["request_status"], again["results"]) == ("rejected", None)
+    waiting = world.ask(kind, sure=NOBODY_KNOWS, key="waits")
+    assert world.ask(kind, request_id=waiting["request_id"])["results"]["found"]
+    again = world.ask(kind, sure=NOBODY_KNOWS, key="waits")
+    assert (again["request_id"], again["request_status"], again["results"]) == (waiting["request_id"], "completed", None)
+
+
 def test_a_rejection_is_proven_with_its_reason_and_final(world: RightsWorld) -> None:
     asked = world.ask(Kind.ERASE, sure=NOBODY_KNOWS)
     answer = world.rights.reject(SITE, asked["request_id"], Refusal.UNFOUNDED)
     assert proven(world, answer)["reason"] == "manifestly_unfounded"
     with pytest.raises(RequestSettled):
         world.ask(Kind.ERASE, request_id=asked["request_id"])
+
+
+def test_an_erasure_whose_process_dies_before_its_last_look_is_finished_by_the_worker(
+    world: RightsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.says(measurement=True)
+    with monkeypatch.context() as killed:
+        killed.setattr(RightsWork, "afterwards", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.ask(Kind.ERASE)
+    (waiting,) = world.rights.requests(SITE)["requests"]
+    assert (waiting["request_status"], waiting["reason"]) == ("in_progress", "last_look_missing")
+    world.gate.close()
+    world.rights.tend(SITE)
+    assert world.rights.query(SITE, waiting["request_id"])["request_status"] == "in_progress", "its process may still be at it"
+    world.clock.at_ms += CUT_OFF_MS + 1
+    world.rights.tend(SITE)
+    answer = world.rights.query(SITE, waiting["request_id"])
+    assert (answer["request_status"], proven(world, answer)["done"]["records_left"]) == ("completed", 0)
+    assert world.reason() == "withdrawn"
 
 
 def test_every_finished_request_goes_into_evidence_once_as_the_hash_of_its_proof(world: RightsWorld) -> None:

@@ -20,6 +20,7 @@ from consent.gate import Outcome
 from consent.models import NOT_ASKED, Cause, State
 from consent.notice_tables import served_notices
 from consent.outbox import Event
+from consent.retention import Retention
 from consent.rights_models import Kind
 from consent.served import ServedNotices
 from consent.tables import consent_records, consent_state
@@ -27,6 +28,7 @@ from consent.webhooks import Webhooks
 from ingest.tables import tombstones
 from tacit import migrations
 from tacit.core.clock import from_iso
+from tacit.core.configuration import parse
 from tacit.core.db import connect, reading, writing
 from tacit.core.declaration import PURPOSES
 from tacit.core.evidence_terms import EvidenceTerms
@@ -106,6 +108,35 @@ def test_whoever_said_no_under_an_older_key_is_not_taken_for_silent(opted: Right
                 sent = here.send(here.event(f"{name} {id(here)}", subject=name, category="news"))
                 found = "opt_out_regime" if sent["accepted"] else next(iter(sent["refused"]))
             assert found == reason, name
+    elsewhere.close()
+
+
+def test_whose_grant_lapsed_long_ago_is_no_stranger(opted: RightsWorld) -> None:
+    opted.says("german", place="de", measurement=True)
+    opted.clock.at_ms += 4 * 365 * DAY
+    with writing(opted.engine) as connection:
+        connection.execute(update(consent_records).values(evidence_index=1))
+    Retention(opted.engine, parse(OPT_OUT), opted.clock).run(SITE)
+    assert told(opted, "german") == {("deny", "expired")}
+    assert told(opted, "german", "personalisation") == {("deny", "no_consent")}
+
+
+def test_nobody_is_presumed_to_agree_once_a_key_is_gone_under_which_people_said_no(opted: RightsWorld) -> None:
+    opted.says("refused", place="us-ca", measurement=False)
+    opted.ask(Kind.OBJECT, "objects")
+    opted.ask(Kind.ERASE, "erased")
+    opted.says("agreed", place="us-ca", measurement=True)
+    opted.rotation.rotate(SITE, destroy_after_days=365)
+    assert told(opted, "silent") == {("allow", "opt_out_regime")}
+    elsewhere = opted.again()
+    assert elsewhere.reason("silent") == "opt_out_regime"
+    opted.clock.at_ms += 365 * DAY
+    opted.rotation.destroy_due(SITE)
+    for here in (elsewhere, opted):
+        for name in ("refused", "objects", "erased", "agreed", "silent"):
+            assert told(here, name) == {("deny", "no_consent")}, name
+    opted.says("agreed", place="us-ca", measurement=True)
+    assert told(opted, "agreed") == {("allow", "granted")}
     elsewhere.close()
 
 

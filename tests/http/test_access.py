@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
 import httpx
 import pytest
 
+from tacit.app import BODY_LIMIT, create_app
 from tacit.core.access import KeyStore, Role
 from tacit.core.db import connect
 from tacit.core.errors import Unauthenticated
@@ -186,3 +191,34 @@ def test_a_revoked_key_ends_and_lists_show_no_key(house: House) -> None:
     assert store.identify(house.keys["auditor"]).role is Role.AUDITOR
     assert house.tacit("keys", "revoke", "key_nothing").returncode == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/v1/policies/headline/approve", b"application/json"),
+        ("PUT", "/v1/subscriptions/pager", b"application/json"),
+        ("POST", "/v1/findings/finding_nobody/comment", b"application/json"),
+        ("POST", "/login", b"application/x-www-form-urlencoded"),
+        ("POST", "/login", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_nobody_can_make_the_service_hold_a_body_without_an_end(house: House, method: str, path: str, kind: bytes) -> None:
+    taken, answers = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        assert taken < 100, "it reads for ever"
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9), "headers": [(b"content-type", kind)],
+    }  # fmt: skip
+    asyncio.run(create_app(house.settings)(scope, receive, send))
+    assert answers[0]["status"] in (400, 401, 403, 413)
+    assert taken * 65_536 <= BODY_LIMIT + 65_536
