@@ -1,7 +1,7 @@
 """The API process on one core: durable events and decisions a second over HTTP, and its memory. Client and server are pinned apart.
 
-Rates and latencies are those of this moment, and suffer from whatever else the machine does; the processor time that the server takes for
-a request hardly does, and bounds what one core can answer.
+Rates and latencies are those of this moment, and suffer from whatever else the machine does. The processor time that the server takes for
+a request suffers less (on a busy machine each request wakes the server by itself, with cold caches) and bounds what one core can answer.
 """
 
 from __future__ import annotations
