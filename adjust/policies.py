@@ -150,12 +150,12 @@ class PolicyBook:
         return new
 
     def order(self, site: Site, policy: str, key: str, value: Any, *, actor: str, note: str = "") -> None:
-        """Give or lift a standing order, with its evidence. Raises `InvalidRequest`."""
+        """Give or lift a standing order, with its evidence; the note stays out of that. Raises `InvalidRequest`."""
         _declared(site, policy)
         with self._change(site.name, policy) as change:
             self.controls.put(site.name, policy, key, value, actor=actor, reason=note, connection=change.connection)
             self._evidence.append(
-                [Entry("policy.ordered", site.name, {"policy": policy, "key": key, "value": value, "by": actor, "note": note})],
+                [Entry("policy.ordered", site.name, {"policy": policy, "key": key, "value": value, "by": actor})],
                 change.connection,
             )
 
@@ -226,11 +226,11 @@ class _Change:
         self._store.move(self._site, version, state, self.connection, approved_by=approved_by)
 
     def note(self, actor: str, action: str, version: Version, note: str) -> None:
-        """Into the history and the evidence log."""
+        """Into the history and the evidence log; the words only into the history, where they can be deleted."""
         self._store.note(
             self._site, self._policy, self.connection, at_ms=self._at_ms, actor=actor, action=action, version=version.version, note=note
         )
-        body = {"policy": self._policy, "version": version.version, "sha256": version.sha256, "by": actor, "note": note}
+        body = {"policy": self._policy, "version": version.version, "sha256": version.sha256, "by": actor}
         self._evidence.append([Entry(f"policy.{action}", self._site, body)], self.connection)
 
 

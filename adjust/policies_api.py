@@ -23,7 +23,7 @@ Note = Annotated[str, Field(max_length=500)]
 
 
 class Act(BaseModel):
-    """Why something is done; kept in the history and the evidence log, so it names no visitor."""
+    """Why something is done; kept in the policy's history, not in the evidence log."""
 
     model_config = ConfigDict(extra="forbid")
     note: Note = ""

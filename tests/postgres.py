@@ -40,7 +40,7 @@ def execute(url: str, *statements: str) -> None:
 
 def empty_database(url: str, name: str) -> str:
     """A new database on the server."""
-    execute(url, f"drop database if exists {name}", f"create database {name}")
+    execute(url, f"drop database if exists {name} with (force)", f"create database {name}")
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
