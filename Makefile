@@ -40,8 +40,8 @@ check: $(VENV)/.development  ## The quick inner loop: format, lint, types, contr
 	@$(RUN)/lint-imports --no-logo
 
 test: check  ## Everything continuous integration runs (ARGS="-k name" for a part)
-	@tests/install_browser
-	@$(RUN)/python -m pytest $(ARGS)
+	@tests/install_tools
+	@$(RUN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(VENV)/.development  ## The benchmark table
 	@$(RUN)/python -m benchmarks $(ARGS)

@@ -5,7 +5,6 @@ It stores and logs nothing, and no answer repeats what was sent.
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of functions that are made inside `router`.
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Protocol
 
@@ -18,7 +17,7 @@ from adjust.experiment_store import ExperimentStore
 from adjust.experiments import lift
 from adjust.recent import recent
 from privacy.releases import ReleaseStore
-from tacit.core.access import READERS, SENDERS, Caller, Role
+from tacit.core.access import READERS, SENDERS, Caller, Role, credentials
 from tacit.core.declaration import Declaration, Site
 from tacit.core.errors import InvalidRequest, MethodNotAllowed, Problem, RequestTooLarge, UnknownSite
 
@@ -28,6 +27,8 @@ UNIT_LIMIT = 256
 NOTHING_YET = "Nothing was released yet."
 TOO_EARLY = "too early"
 QUESTIONS_LIMIT = 50
+
+_JSON, _NOT_STORED = (b"content-type", b"application/json"), (b"cache-control", b"no-store")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -68,9 +69,8 @@ class AdjustEndpoint:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("decisions are asked for with POST")
-            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            status, content = 200, self.answer(headers, await read_body(receive))
-            fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
+            status, content = 200, self.answer(credentials(scope["headers"]), await read_body(receive))
+            fields = [_JSON, _NOT_STORED, (b"content-length", b"%d" % len(content))]
         except Problem as problem:
             status, fields, content = self._render(problem)
             if isinstance(problem, MethodNotAllowed):
@@ -80,9 +80,11 @@ class AdjustEndpoint:
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """The decision as JSON. The key is looked at before the body; an admin's body names the site."""
-        named: str | None = None
-        with contextlib.suppress(UnknownSite):
+        named: str | None
+        try:
             _, named = self._authorise(headers, SENDERS, None)
+        except UnknownSite:
+            named = None
         question = self._question(body)
         if named is None or question.site is not None:
             _, named = self._authorise(headers, SENDERS, question.site)
@@ -126,7 +128,7 @@ async def read_body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         chunk: bytes = message.get("body", b"")
-        body += chunk
+        body = body + chunk if body else chunk
         if len(body) > BODY_LIMIT:
             raise RequestTooLarge(
                 f"a question has at most {BODY_LIMIT} bytes", next_step="Send one question, and declared context keys only."

@@ -76,8 +76,9 @@ class PolicyCorrections:
                 from adjust.group_mixes import orders_for
 
                 known = self._pricing.known(site, policy)
-                traffic = known.traffic if known else {}
-                return orders_for(site, policy, self._releases, weights=self._pricing.weights(site, policy), traffic=traffic, limit=limit)
+                standing = self._book.controls.read(site.name, policy.name)
+                learned = self._pricing.learned(site, policy, standing, known)
+                return orders_for(site, policy, self._releases, learned, limit=limit)
 
     def _declared(self, site: str, policy: str) -> tuple[Site, Policy]:
         found = self._declaration.sites[site]

@@ -1,8 +1,12 @@
 """From a released audit to standing orders that bring its groups within a limit, with the least change that the figures allow.
 
 Where the audit has context strata, each group's spread over cells is known, and its exposure is limited as a mix of cells. Without strata
-it is known only how much of the cells' differences shows between groups: groups differ by D while cells differ by M, so cells may differ
-by limit · M / D. Only the outer edge of a difference (1.96 standard errors, noise counted) is trusted.
+it is known only how much of the cells' differences shows between groups. In the same windows groups differed by D and cells by M, so at
+most D / M of what cells differ by shows between groups, and cells may differ by limit · M / D. Only the outer edge of D and the inner
+edge of M (1.96 standard errors, noise counted) are trusted.
+
+The orders are about what was learned, and take the place of earlier ones about differences: a limit that is kept because it is ordered
+is no sign that it is not needed.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from numpy.typing import NDArray
 from adjust.cells import SEPARATOR
 from adjust.errors import NothingToCorrect
 from adjust.fairness import spread
+from adjust.published import Weighed
 from privacy.releases import ReleaseStore
 from privacy.series import total
 from tacit.core.declaration import HOLDOUT, OTHER, Audit, Dimension, Measure, Policy, Site
@@ -29,43 +34,41 @@ ALIKE = 1e-3
 EDGE = 1.959964
 
 
-def orders_for(
-    site: Site,
-    policy: Policy,
-    releases: ReleaseStore,
-    *,
-    weights: Mapping[str, Sequence[float]],
-    traffic: Mapping[str, float],
-    limit: float,
-) -> dict[str, Any]:
-    """`{"mixes": [...]}` or `{"within": …}`. Raises `NothingToCorrect`."""
-    apart = spread(weights)
+def orders_for(site: Site, policy: Policy, releases: ReleaseStore, learned: Weighed, *, limit: float) -> dict[str, Any]:
+    """`{"mixes": [...], "within": …}`, where nothing is `[]` and None. Raises `NothingToCorrect`."""
+    apart = spread(learned.weights)
     if apart < ALIKE:
         raise NothingToCorrect("the weights are alike in all cells, so a difference between groups has another cause")
     mixes: list[dict[str, Any]] = []
-    worst = 0.0
+    shows = 0.0
     for audit in site.audits.values():
         if audit.policy != policy.name:
             continue
-        table, noise = _table(site, audit, releases)
+        table, noise = _table(_measure(site, audit), releases)
         if table is None:
             continue
         if audit.strata:
-            mixes += _mixes(audit, policy, table, traffic, limit)
-        else:
-            worst = max([worst, *_edges(audit, table, noise)])
-    found: dict[str, Any] = {"mixes": mixes} if mixes else {}
-    if worst > limit:
-        found["within"] = min(1.0, limit * max(apart / worst, 1.0))
-    if not found:
+            mixes += _mixes(audit, policy, table, noise, learned.traffic, limit)
+        elif edges := list(_edges(audit, table, noise)):
+            shows = max(shows, _shown(max(edges), _between_cells(site.policy_measure(policy.name), releases)))
+    within = min(1.0, limit / shows) if shows * apart > limit else None
+    if not mixes and within is None:
         raise NothingToCorrect("no audit of this policy shows a difference in exposure beyond that limit")
-    return found
+    return {"mixes": mixes, "within": within}
 
 
-def _table(site: Site, audit: Audit, releases: ReleaseStore) -> tuple[Floats | None, float]:
-    """Counts by groups, strata and arm (the holdout left out, rewards added up), and the noise variance of one of them."""
-    measure = next(m for m in site.measures if m.name == f"audit.{audit.name}")
-    summed = total([r for r in releases.since(site.name, measure.id, -1) if r.usable is True])
+def _shown(between_groups: float, between_cells: float) -> float:
+    """How much of what cells differ by shows between groups: all of it at most."""
+    return between_groups / max(between_cells, between_groups)
+
+
+def _measure(site: Site, audit: Audit) -> Measure:
+    return next(m for m in site.measures if m.name == f"audit.{audit.name}")
+
+
+def _table(measure: Measure, releases: ReleaseStore) -> tuple[Floats | None, float]:
+    """Counts by all dimensions up to the arm (the holdout left out, rewards added up), and the noise variance of one of them."""
+    summed = total([r for r in releases.since(measure.site, measure.id, -1) if r.usable is True])
     if summed is None:
         return None, 0.0
     counts = np.array(summed.values, dtype=float).reshape([d.size for d in measure.dimensions]).sum(-1)
@@ -77,29 +80,64 @@ def _arms(measure: Measure) -> Sequence[str]:
 
 
 def _edges(audit: Audit, table: Floats, noise: float) -> Iterator[float]:
-    """For each group and arm, how large the difference from the rest may be."""
+    """For each group, how large its difference from the rest may be in any arm."""
     for axis, dimension in enumerate(audit.groups):
         others = tuple(i for i in range(len(audit.groups)) if i != axis)
         shown = table.sum(others)
         variance = noise * math.prod(table.shape[i] for i in others)
         named = [i for i, label in enumerate(dimension.labels) if label != OTHER]
-        for group in named:
-            rest = shown[[i for i in named if i != group]].sum(0) if len(named) > 1 else np.zeros(table.shape[-1])
-            sides = [(shown[group], variance), (rest, variance * max(len(named) - 1, 1))]
-            if all(counts.sum() > 5 * math.sqrt(v * len(counts)) and counts.sum() > 1 for counts, v in sides):
-                shares = [counts / counts.sum() for counts, _ in sides]
-                errors = sum(s * (1 - s) / c.sum() + v / c.sum() ** 2 for s, (c, v) in zip(shares, sides, strict=True))
-                yield float((np.abs(shares[0] - shares[1]) + EDGE * np.sqrt(np.maximum(errors, 0.0))).max())
+        for group in named if len(named) > 1 else ():
+            rest = shown[[i for i in named if i != group]].sum(0)
+            sides = [(shown[group], variance), (rest, variance * (len(named) - 1))]
+            if all(_many(*side) for side in sides):
+                yield float((np.abs(_apart(*sides)) + EDGE * _errors(sides)).max())
 
 
-def _mixes(audit: Audit, policy: Policy, table: Floats, traffic: Mapping[str, float], limit: float) -> list[dict[str, Any]]:
+def _between_cells(measure: Measure, releases: ReleaseStore) -> float:
+    """How far apart the context cells' exposures were at least."""
+    table, noise = _table(measure, releases)
+    if table is None:
+        return 0.0
+    sides = [(cell, noise) for cell in table.reshape(-1, table.shape[-1]) if _many(cell, noise)]
+    pairs = ((one, other) for at, one in enumerate(sides) for other in sides[:at])
+    return max((float((np.abs(_apart(*pair)) - EDGE * _errors(pair)).max()) for pair in pairs), default=0.0)
+
+
+_Side = tuple[Floats, float]
+"""Counts by arm, and the noise variance of each."""
+
+
+def _many(counts: Floats, variance: float) -> bool:
+    return bool(counts.sum() > 5 * math.sqrt(variance * len(counts)) and counts.sum() > 1)
+
+
+def _apart(one: _Side, other: _Side) -> Floats:
+    found: Floats = one[0] / one[0].sum() - other[0] / other[0].sum()
+    return found
+
+
+def _errors(sides: Sequence[_Side]) -> Floats:
+    """Standard error of the difference of two sides' shares by arm, people and noise."""
+    found = np.zeros(len(sides[0][0]))
+    for counts, noise in sides:
+        people = counts.sum()
+        share = np.clip(counts / people, 0.0, 1.0)
+        found += share * (1 - share) / people + noise * ((1 - share) ** 2 + (len(counts) - 1) * share**2) / people**2
+    root: Floats = np.sqrt(found)
+    return root
+
+
+def _mixes(audit: Audit, policy: Policy, table: Floats, noise: float, traffic: Mapping[str, float], limit: float) -> list[dict[str, Any]]:
     found = []
     groups, people = len(audit.groups), table.sum(-1)
     for axis, dimension in enumerate(audit.groups):
-        spread_out = np.maximum(people.sum(tuple(i for i in range(groups) if i != axis)), 0.0)
+        others = tuple(i for i in range(groups) if i != axis)
+        spread_out = people.sum(others)
+        lost = 5 * math.sqrt(noise * table.shape[-1] * math.prod(people.shape[i] for i in others))
+        spread_out = np.where(spread_out > lost, spread_out, 0.0)  # a stratum that may be noise alone holds nobody
         named = [i for i, label in enumerate(dimension.labels) if label != OTHER]
-        for group in named:
-            rest = spread_out[[i for i in named if i != group]].sum(0) if len(named) > 1 else np.zeros_like(spread_out[0])
+        for group in named if len(named) > 1 else ():
+            rest = spread_out[[i for i in named if i != group]].sum(0)
             sides = [_cells(audit.strata, policy, part, traffic) for part in (spread_out[group], rest)]
             if all(sides):
                 found.append({"one": sides[0], "other": sides[1], "limit": limit})

@@ -20,7 +20,7 @@ from adjust.api import Authorise, read_body
 from adjust.bundles_api import matches
 from adjust.current import Current
 from adjust.flags import Flags
-from tacit.core.access import SENDERS
+from tacit.core.access import SENDERS, credentials
 from tacit.core.errors import Forbidden, Problem, RequestTooLarge, Unauthenticated
 
 PREFIX = "/ofrep/v1/evaluate/flags"
@@ -84,14 +84,14 @@ class OfrepEndpoint:
             return 204, None, _PREFLIGHT
         if scope["method"] != "POST":
             return 405, {"errorDetails": "flags are evaluated with POST"}, [(b"allow", b"POST, OPTIONS")]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         try:
-            _, site = self._authorise(headers, SENDERS, query.get("site"))
+            _, site = self._authorise(credentials(scope["headers"]), SENDERS, query.get("site"))
             context, unit = self._context(await read_body(receive))
             if key is not None:
                 return self._one(site, key, context, unit)
-            return await self._all(site, context, unit, query.get("flagConfigLastModified", ""), headers.get("if-none-match", ""))
+            held = next((value.decode("latin-1") for name, value in reversed(scope["headers"]) if name == b"if-none-match"), "")
+            return await self._all(site, context, unit, query.get("flagConfigLastModified", ""), held)
         except Unauthenticated:
             return 401, None, []
         except Forbidden:

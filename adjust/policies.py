@@ -7,7 +7,7 @@ What a version may change never alters what a released number means; the rest is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 
-from adjust.bundle import RUNNING, Standing
+from adjust.bundle import RUNNING, Standing, floats
 from adjust.control_store import ControlStore
 from adjust.controls import Controls
 from adjust.errors import FourEyes, PolicyState, Unchangeable, UnknownPolicy
@@ -27,6 +27,7 @@ from tacit.core.errors import InvalidRequest
 from tacit.core.evidence import Entry, EvidenceLog, canonical
 from tacit.core.policies import CHANGEABLE, changeable_of, changed, policy_faults, site_faults
 from tacit.core.schema import PolicyConfig
+from tacit.core.segments import inlined
 
 DRAFT, APPROVED, PAUSED, ARCHIVED = "draft", "approved", "paused", "archived"
 FILE = "file"
@@ -80,6 +81,8 @@ class PolicyBook:
         """A new version, which waits for somebody else's approval. Raises `Unchangeable`, `InvalidRequest` or `UnknownPolicy`."""
         declared = _declared(site, policy)
         now = self.effective(site, policy).policy
+        if "targeting" in changes:
+            changes = {**changes, "targeting": inlined(changes["targeting"], site.segments)}
         wanted = _checked(now, changes)
         self._check(site, wanted)
         with self._change(site.name, policy) as change:
@@ -189,7 +192,7 @@ class PolicyBook:
         others = {name: self.effective(site, name).policy for name in site.policies if name != wanted.name}
         faults = [*policy_faults(wanted, site.measures), *site_faults(others | {wanted.name: wanted})]
         if faults:
-            raise InvalidRequest("the policy cannot be like this", errors=[{"pointer": f.path, "detail": f.detail} for f in faults])
+            raise InvalidRequest("the policy cannot be like this", errors=[_fault(f.path.split("."), f.detail) for f in faults])
 
     @contextmanager
     def _change(self, site: str, policy: str) -> Iterator[_Change]:
@@ -232,21 +235,28 @@ class _Change:
 
 
 def _current(versions: list[Version], measure_id: int) -> Version | None:
-    """The version that runs or is paused; else the newest of what is left. Only those that count what is counted now."""
-    fitting = [one for one in versions if one.measure_id == measure_id]
-    return next((one for one in fitting if one.state in (RUNNING, PAUSED)), fitting[0] if fitting else None)
+    """The version that runs or is paused; else the newest that stood in the file or was approved, since everybody sees its default arm.
+
+    Only those that count what is counted now.
+    """
+    seen = [one for one in versions if one.measure_id == measure_id and (one.author == FILE or one.approved_by is not None)]
+    return next((one for one in seen if one.state in (RUNNING, PAUSED)), seen[0] if seen else None)
+
+
+def _fault(path: Iterable[str | int], detail: str) -> dict[str, str]:
+    """A fault of a draft, its place as a JSON pointer into the request."""
+    return {"pointer": "/".join(["/config", *map(str, path)]), "detail": detail}
 
 
 def _checked(now: Policy, changes: Mapping[str, Any]) -> Policy:
     if fixed := set(changes) - set(CHANGEABLE):
-        known = sorted(fixed & set(PolicyConfig.model_fields))
-        raise Unchangeable(f"a version cannot change {', '.join(known)}" if known else f"a version has {', '.join(CHANGEABLE)}")
+        if known := sorted(fixed & set(PolicyConfig.model_fields)):
+            raise Unchangeable(f"a version cannot change {', '.join(known)}")
+        raise Unchangeable(f"a version has {', '.join(CHANGEABLE)}", next_step="Check the spelling of the keys under `config`.")
     try:
         wanted = changed(now, changes)
     except ValidationError as error:
-        faults = [
-            {"pointer": "/".join(map(str, e["loc"])), "detail": e["msg"]} for e in error.errors(include_url=False, include_input=False)
-        ]
+        faults = [_fault(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
         raise InvalidRequest("the policy cannot be like this", errors=faults) from None
     if list(wanted.arms) != list(now.arms):
         raise Unchangeable("a version cannot change which arms there are")
@@ -256,8 +266,12 @@ def _checked(now: Policy, changes: Mapping[str, Any]) -> Policy:
 
 
 def _changed(declared: Policy, config: Mapping[str, Any]) -> Policy:
-    """The declared policy with a stored version's values; its arms stay in the declared order."""
-    arms = {name: config["arms"][name] for name in declared.arms}
+    """The declared policy with a stored version's values; its arms stay in the declared order.
+
+    Canonical JSON writes 1.0 as 1: what the declaration has as a float stays one.
+    """
+    numbers = floats(declared.arms)
+    arms = {name: {key: float(value) if key in numbers else value for key, value in config["arms"][name].items()} for name in declared.arms}
     return changed(declared, dict(config) | {"arms": arms})
 
 

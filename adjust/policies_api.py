@@ -14,6 +14,7 @@ from adjust.policies import DRAFT, PolicyBook
 from tacit.core.access import POLICY_STOPPERS, POLICY_WRITERS, READERS, Role
 from tacit.core.declaration import Declaration, Site
 from tacit.core.errors import Forbidden
+from tacit.core.policies import CHANGEABLE
 
 _Asked = tuple[str, Role, Site]
 """The key's id, its role, and the site the request is about."""
@@ -35,7 +36,7 @@ class Draft(BaseModel):
     """The keys that change; the others stay as they are now."""
 
     model_config = ConfigDict(extra="forbid")
-    config: dict[str, Any] = Field(min_length=1)
+    config: dict[str, Any] = Field(min_length=1, json_schema_extra={"propertyNames": {"enum": list(CHANGEABLE)}})
     note: Note = ""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adjust.bundle import Payload, policy_entry
 from adjust.cells import cell_keys
-from adjust.controls import apply
+from adjust.controls import Controls, apply
 from adjust.draws import ONE
+from adjust.models import Model
 from adjust.policies import Effective
 from tacit.core.declaration import Policy
 
@@ -33,6 +34,29 @@ class Weighed:
 
         cells = {cell: both(own, rival.weights.get(cell, rival.general)) for cell, own in self.weights.items()}
         return replace(self, weights=cells, general=both(self.general, rival.general), marginal=both(self.marginal, rival.marginal))
+
+
+def serving(policy: Policy, controls: Controls, newest: Model, own: Weighed, version_of: Callable[[int], Model]) -> tuple[int, Weighed]:
+    """The model version that serves, and its weights: the newest, the one that was rolled back to, or two of them side by side.
+
+    `own` are the newest version's weights. A version that does not fit the policy any more does not serve.
+    """
+
+    def earlier(version: int) -> Weighed | None:
+        model = newest if version == newest.version else version_of(version)
+        return of_model(policy, model, own.traffic) if model.fits(newest.weights) else None
+
+    version, weights = newest.version, own
+    if controls.pinned is not None and (pinned := earlier(controls.pinned)) is not None:
+        version, weights = controls.pinned, pinned
+    if controls.versus is not None and (rival := earlier(controls.versus.version)) is not None:
+        weights = weights.beside(rival, controls.versus.share)
+    return version, weights
+
+
+def of_model(policy: Policy, model: Model, traffic: Mapping[str, float]) -> Weighed:
+    """A stored version's weights, among the people as they are now."""
+    return replace(weighed(policy, model.weights), marginal=model.parameters["weights"], traffic=traffic)
 
 
 def published(standing: Effective, learned: Weighed, last: Payload | None) -> Payload:
@@ -69,7 +93,7 @@ def _before(policy: Policy, last: Payload | None) -> Weighed | None:
 
 
 def weighed(policy: Policy, entry: Payload) -> Weighed:
-    """The weights of a bundle's entry, or of a model version, cell by cell."""
+    """The weights of a bundle's entry or of a model version, cell by cell."""
     general = _shares(entry["default"])
     cells = {key: _shares(entry["weights"].get(key, entry["default"])) for key in cell_keys(policy.context)}
     return Weighed(cells, general, general, entry["windows"])

@@ -109,29 +109,34 @@ def _working(used: Sequence[Release], shape: tuple[int, int, int], places: Float
     """Working means, the same for all places of a cell, and estimated trials (releases, cells, places)."""
     counts = np.array([r.values for r in used], dtype=float).reshape(-1, *shape)
     judged = ~np.isnan(scores)
-    parts = _parts(counts.sum((0, 2))[:, judged], 2 * shape[1] * sum(r.sd**2 for r in used))
+    totals = counts.sum((0, 2))[:, judged]
+    parts = _parts(totals, 2 * shape[1] * sum(r.sd**2 for r in used), np.maximum(totals, 0.0).sum(0) + 1e-9)
     mean = parts @ scores[judged]
     variance = np.maximum(parts @ scores[judged] ** 2 - mean**2, 1e-9)
     working = Working(scores, places, *(np.repeat(one[:, None], len(places), axis=1) for one in (mean, variance)))
-    weights = np.array([_counting(part, scores[judged] - middle) for part, middle in zip(parts, mean, strict=True)])
-    seen = np.einsum("pa,wcab,cb->wcp", places, counts[..., judged], weights)
-    spread = float(np.mean([r.sd for r in used])) * math.sqrt(float((weights**2).sum(1).mean()))
+    by_place = np.einsum("pa,cab->cpb", places, counts.sum(0)[..., judged])
+    own = [_parts(by_place[:, i], 2 * places[i].sum() * sum(r.sd**2 for r in used), parts) for i in range(len(places))]
+    weights = np.array([[_counting(part, scores[judged] - mean[c]) for part in cells] for c, cells in enumerate(zip(*own, strict=True))])
+    seen = np.einsum("pa,wcab,cpb->wcp", places, counts[..., judged], weights)
+    spread = float(np.mean([r.sd for r in used])) * math.sqrt(float((weights**2).sum(-1).mean()))
     return working, np.maximum(_averaged(seen, spread * np.sqrt(places.sum(1))), 0.0)
 
 
-def _parts(totals: Floats, noise: float) -> Floats:
-    """The shares of outcomes in each cell (cells, outcomes), pulled to those of all cells in so far as they are noise."""
+def _parts(totals: Floats, noise: float, around: Floats) -> Floats:
+    """The shares of outcomes in each cell (cells, outcomes), pulled to those `around` in so far as they are noise of that variance."""
     kept = np.maximum(totals, 0.0) + 1e-9
-    whole = kept.sum(0) / kept.sum()
     people = kept.sum(1, keepdims=True)
     trust = people**2 / (people**2 + 4 * noise + 1)
-    mixed = np.maximum(trust * kept / people + (1 - trust) * whole, 1e-4)
+    mixed = np.maximum(trust * kept / people + (1 - trust) * around / around.sum(-1, keepdims=True), 1e-4)
     found: Floats = mixed / mixed.sum(1, keepdims=True)
     return found
 
 
 def _counting(part: Floats, deviation: Floats) -> Floats:
-    """Weights that count people from noisy outcomes with the least noise, uncorrelated with the contrast: for rewards (1 - r, r) / part."""
+    """Weights that count people from noisy outcomes with the least noise, uncorrelated with the contrast.
+
+    For rewards and a working rate r that is the true one: (1 - r, r) / ((1 - r)² + r²).
+    """
     limits = np.stack([part, deviation])
     found: Floats = limits.T @ np.linalg.pinv(limits @ limits.T) @ np.array([1.0, 0.0])
     return found

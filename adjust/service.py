@@ -11,7 +11,7 @@ from adjust.learn import Learned, learn
 from adjust.models import WEIGHTS, Model, lineage
 from adjust.models_store import ModelStore
 from adjust.policies import Effective, PolicyBook
-from adjust.published import Weighed, last_good, published, weighed
+from adjust.published import Weighed, last_good, published, serving
 from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
 from privacy.models import Release
@@ -21,6 +21,9 @@ from tacit.core.clock import Clock
 from tacit.core.declaration import Policy, Site
 from tacit.core.evidence import Entry, EvidenceLog
 from tacit.core.rootkey import RootKey
+
+CHAIN = ("field", "next", "hesitation", "abandonment")
+"""What a Markov learner keeps of its chain."""
 
 logs.allow(["learner.failed"])
 log = logs.Log("adjust")
@@ -74,7 +77,7 @@ class Engine:
                 found = learn(policy, measure, releases, transitions=self._transitions(site, policy))
                 model, new = self._models.numbered(self._model(site, policy, found))
                 serving, learned = self._serving(policy, effective.controls, model, found)
-                entries[policy.name] = published(effective, learned, last) | {"model": serving}
+                entries[policy.name] = published(effective, learned, last) | {"model": serving} | _tables(found)
                 versions += [model] if new else []
                 states[policy.name] = found.to_json(list(policy.arms))
             except Exception as error:
@@ -125,21 +128,13 @@ class Engine:
         )
 
     def _serving(self, policy: Policy, controls: Controls, newest: Model, found: Learned) -> tuple[int, Weighed]:
-        """The model version that serves, and its weights: the newest, the one that was rolled back to, or two of them side by side."""
         own = Weighed(found.weights, found.general, found.marginal, found.windows, found.traffic)
-        version, weights = newest.version, own
-        if controls.pinned is not None and (earlier := self._earlier(policy, newest, controls.pinned)) is not None:
-            version, weights = controls.pinned, earlier
-        if controls.versus is not None and (rival := self._earlier(policy, newest, controls.versus.version)) is not None:
-            weights = weights.beside(rival, controls.versus.share)
-        return version, weights
+        return serving(policy, controls, newest, own, lambda version: self._models.get(newest.site, newest.policy, version))
 
-    def _earlier(self, policy: Policy, newest: Model, version: int) -> Weighed | None:
-        """An earlier version's weights, where they still fit the policy."""
-        if version == newest.version:
-            return weighed(policy, newest.weights)
-        model = self._models.get(newest.site, newest.policy, version)
-        return weighed(policy, model.weights) if model.fits(newest.weights) else None
+
+def _tables(found: Learned) -> Payload:
+    """A Markov learner's tables, for triggers on the device: next steps, hesitation and abandonment by label."""
+    return {"chain": {name: found.parameters[name] for name in CHAIN}} if all(name in found.parameters for name in CHAIN) else {}
 
 
 def _served(policy: Policy, last: Payload | None) -> Payload:
@@ -150,7 +145,7 @@ def _served(policy: Policy, last: Payload | None) -> Payload:
 
 def _unchanged(last: Payload, releases: list[str], entries: dict[str, Payload]) -> bool:
     """Whether a new bundle would only say the same again: same releases, same declaration, same orders."""
-    drawn = ("weights", "default")
+    drawn = ("weights", "default", "chain")
     return last["releases"] == releases and _without(last["policies"], drawn) == _without(entries, drawn)
 
 

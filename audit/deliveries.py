@@ -74,7 +74,11 @@ class Notifier:
     def _send(self, client: httpx.Client, row: Row[Any]) -> str:
         now_ms = self._clock.now_ms()
         if row.channel == Channel.MAIL:
-            return mail.send(self._settings, mail.letter(self._settings, row.address, row.id, row.body, at_ms=now_ms))
+            try:
+                letter = mail.letter(self._settings, row.address, row.id, row.body, at_ms=now_ms)
+            except (LookupError, ValueError):  # an address that the library cannot take apart must not hold up the others
+                return "refused"
+            return mail.send(self._settings, letter)
         secret = secret_of(self._root, row.site, row.subscription, row.secret)
         return outgoing.post(client, row.address, secret, row.id, row.body.encode(), at_seconds=now_ms // 1000)
 

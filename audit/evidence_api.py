@@ -17,7 +17,7 @@ from audit import notes, tiles
 from audit.evidence_errors import NoteRefused
 from audit.log import Log, Logged
 from audit.notary import Notary, as_text
-from tacit.core.access import READERS, Caller, Role
+from tacit.core.access import PUBLIC, READERS, Caller, Role
 from tacit.core.errors import InvalidRequest
 
 Authorise = Callable[[Mapping[str, str], frozenset[Role], str | None], tuple[Caller, str]]
@@ -43,7 +43,7 @@ def router(log: Log, notary: Notary, authorise: Authorise, *, public: bool) -> A
         if not public:
             authorise(dict(request.headers), HASH_READERS, site)
 
-    @routes.get("/key", response_class=PlainTextResponse, summary="The verifier key: name+key id+base64")
+    @routes.get("/key", response_class=PlainTextResponse, openapi_extra=PUBLIC, summary="The verifier key: name+key id+base64")
     def show_key() -> Response:
         """For comparison only: a key that comes from where the log comes from proves nothing. Get it by another way."""
         return Response(f"{notary.key}\n", media_type=TEXT, headers={"cache-control": "public, max-age=300"})
@@ -95,7 +95,7 @@ def router(log: Log, notary: Notary, authorise: Authorise, *, public: bool) -> A
         found, after = log.list(named, kind=kind, limit=limit, after=int(cursor) if cursor else None)
         return {"entries": [_shown(one) for one in found], "next": None if after is None else str(after)}
 
-    @routes.post("/witness", openapi_extra=NOTE, summary="Bring a witness's signature under a checkpoint")
+    @routes.post("/witness", openapi_extra=PUBLIC | NOTE, summary="Bring a witness's signature under a checkpoint")
     async def take_witness(request: Request) -> dict[str, Any]:
         """The body is a checkpoint of this log with the line of a configured witness; that signature is the right to bring it."""
         content = bytearray()

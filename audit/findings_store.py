@@ -26,10 +26,10 @@ def find(connection: Connection, site: str, finding_id: str, *, lock: bool = Fal
     return finding_of(row) if row else None
 
 
-def of_audit(connection: Connection, site: str, audit: str) -> list[Finding]:
-    """All findings of an audit, oldest first, locked."""
+def of_audit(connection: Connection, site: str, audit: str, *, lock: bool = True) -> list[Finding]:
+    """All findings of an audit, oldest first; with `lock`, nobody else changes them until the transaction ends."""
     query = select(findings).where(findings.c.site == site, findings.c.audit == audit).order_by(findings.c.id)
-    return [finding_of(row) for row in connection.execute(query.with_for_update())]
+    return [finding_of(row) for row in connection.execute(query.with_for_update() if lock else query)]
 
 
 def late(connection: Connection, site: str, now_ms: int) -> list[Finding]:

@@ -21,7 +21,7 @@ from audit.notifications_store import forget
 from audit.ports import Change, Corrections, Equalise, Pause, change_json
 from audit.store import Scan
 from tacit.core.clock import Clock, iso
-from tacit.core.db import writing
+from tacit.core.db import reading, writing
 from tacit.core.declaration import Audit
 from tacit.core.errors import Problem
 from tacit.core.evidence import EvidenceLog
@@ -41,6 +41,8 @@ class Outcome:
     opened: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     worsened: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    """Those of `reopened` that the trend has brought back."""
     breach: bool = False
 
     @property
@@ -55,8 +57,17 @@ class Lifecycle:
     def __init__(self, evidence: EvidenceLog, corrections: Corrections, clock: Clock) -> None:
         self._evidence, self._corrections, self._clock = evidence, corrections, clock
 
-    def after_scan(self, scan: Scan, audit: Audit, inference: Inference, since: Since, connection: Connection) -> Outcome:
-        """Move the findings of the scanned audit."""
+    def after_scan(
+        self,
+        scan: Scan,
+        audit: Audit,
+        inference: Inference,
+        since: Since,
+        connection: Connection,
+        *,
+        standing: Mapping[str, int] | None = None,
+    ) -> Outcome:
+        """Move the findings of the scanned audit. `standing` are the trend's alarms: subject -> since when."""
         known = store.of_audit(connection, scan.site, audit.name)
         live = {f.subject: f for f in known if f.state != State.CLOSED}
         closed = {f.subject: f for f in known if f.state == State.CLOSED and f.subject not in live}  # the newest of each subject
@@ -71,9 +82,18 @@ class Lifecycle:
                 one.verify(finding, finding.decided_ms)
         for finding in closed.values():
             one.look_again(finding, inference)
+        for finding in (*live.values(), *closed.values()):
+            if finding.id not in one.outcome.reopened:
+                one.look_at_trend(finding, inference, standing or {})
         if audit.terms.contain != "nothing" and one.outcome.breach:
             self._contain(one, [f for f in known if f.state != State.CLOSED])
         return one.outcome
+
+    def settled(self, engine: Engine, audit: Audit, site: str) -> dict[str, int]:
+        """Since when each corrected or closed subject is judged anew: what the trend held of the time before counts no more."""
+        with reading(engine) as connection:
+            found = store.of_audit(connection, site, audit.name, lock=False)
+        return {f.subject: moment for f in found if (moment := _settled_ms(f)) is not None}
 
     def overdue(self, engine: Engine, site: str, *, keep_ms: int) -> list[str]:
         """Put on record and tell which findings are past their due date, each once for a date. Old settled messages are deleted."""
@@ -177,17 +197,30 @@ class _Pass:
         """Open a closed finding again if the windows after it was closed or corrected show the same; an accepted risk has its term."""
         if finding.accepted_until_ms is not None and finding.accepted_until_ms > self.scan.at_ms:
             return
-        corrected = finding.correction is not None and finding.decided_ms is not None
-        from_ms = finding.decided_ms if corrected else finding.closed_ms
+        from_ms = _settled_ms(finding)
         found = self._after(finding, from_ms) if from_ms is not None else _about_subject(inference, finding.subject)
         if found is not None and found.subject in {c.subject for c in self.opening(_only(inference, found))}:
             self._reopen(finding, found)
+
+    def look_at_trend(self, finding: Finding, inference: Inference, standing: Mapping[str, int]) -> None:
+        """Open a corrected or closed finding again if the trend's alarm is about windows after that; an accepted risk has its term."""
+        from_ms, began_ms = _settled_ms(finding), standing.get(finding.subject)
+        if from_ms is None or began_ms is None or began_ms < from_ms:
+            return
+        if finding.accepted_until_ms is not None and finding.accepted_until_ms > self.scan.at_ms:
+            return
+        found = self._after(finding, from_ms) or _about_subject(inference, finding.subject)
+        current = store.find(self.connection, finding.site, finding.id)  # this scan may have verified it
+        if found is not None and current is not None:
+            verdict = Verdict.BREACH if found.verdict is Verdict.BREACH else Verdict.ATTENTION
+            self._reopen(current, replace(found, verdict=verdict), {"trend": {"since": iso(began_ms)}})
+            self.outcome.returned.append(finding.id)
 
     def note(self, finding: Finding, action: str, detail: Mapping[str, Any]) -> None:
         """A row of history by the scan."""
         store.record(self.connection, self.evidence, finding, action, actor=SCAN, at_ms=self.scan.at_ms, detail=dict(detail))
 
-    def _reopen(self, finding: Finding, comparison: Comparison) -> None:
+    def _reopen(self, finding: Finding, comparison: Comparison, why: Mapping[str, Any] | None = None) -> None:
         now_ms = self.scan.at_ms
         changed = replace(
             finding,
@@ -208,7 +241,7 @@ class _Pass:
         store.write(self.connection, changed)
         self.outcome.reopened.append(finding.id)
         self._told(comparison)
-        self.note(changed, "reopened", {"scan": self.scan.id, "verdict": comparison.verdict.value})
+        self.note(changed, "reopened", {"scan": self.scan.id, "verdict": comparison.verdict.value, **(why or {})})
         notify(self.connection, self.scan.site, Notice.REOPENED, _about([changed]), now_ms=now_ms)
 
     def _after(self, finding: Finding, from_ms: int) -> Comparison | None:
@@ -218,6 +251,14 @@ class _Pass:
     def _told(self, comparison: Comparison) -> None:
         if comparison.verdict is Verdict.BREACH:
             self.outcome.breach = True
+
+
+def _settled_ms(finding: Finding) -> int | None:
+    """When it was corrected, or else closed; None while neither is so."""
+    if finding.state not in (State.CORRECTED, State.CLOSED):
+        return None
+    corrected = finding.correction is not None and finding.decided_ms is not None
+    return finding.decided_ms if corrected else finding.closed_ms
 
 
 def _about_subject(inference: Inference, subject: str) -> Comparison | None:

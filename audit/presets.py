@@ -25,22 +25,34 @@ def preset_section(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _local_law_144(result: Mapping[str, Any]) -> dict[str, Any]:
     rows = _ratios(result)
-    people = sum(max(row["people"], 0.0) for row in rows[: _groups_of_one(rows)]) or 1.0
+    whole = {key: sum(max(row["people"], 0.0) for row in rows if _question(row) == key) or 1.0 for key in map(_question, rows)}
+    small = [(row["dimension"], row["group"]) for row in rows if row["people"] < SMALL_PART * whole[_question(row)]]
     notes = [
-        f"{row['dimension']}={row['group']} is below {SMALL_PART:.0%} of the people; an auditor may leave it out of a summary."
-        for row in rows
-        if row["people"] < SMALL_PART * people
+        f"{dimension}={group} is below {SMALL_PART:.0%} of the people; an auditor may leave it out of a summary."
+        for dimension, group in dict.fromkeys(small)
     ]
-    unknown = [{"columns": [u["dimension"], "" if u["share"] is None else f"{100 * u['share']:.1f} %"]} for u in result.get("unknown", [])]
+    crossed = [row for row in rows if row["level"] == "intersections"]
+    if not crossed:
+        notes.append("No intersections are declared for this audit (`intersections` in tacit.yaml).")
     return {
         "title": "Selection rates and impact ratios",
         "statement": DISCLAIMER.format(what="New York City's Local Law 144"),
         "tables": [
-            _table("Rate of each category, and its ratio to the highest rate", rows),
-            {"title": "People whose category is not known", "columns": ["dimension", "share"], "rows": [u["columns"] for u in unknown]},
+            _table("Rate of each category, and its ratio to the highest rate", [row for row in rows if row["level"] == "groups"]),
+            _table("The same for intersections of categories", crossed),
+            {
+                "title": "People whose category is not known",
+                "columns": ["dimension", "share"],
+                "rows": list(map(_unknown, result.get("unknown", []))),
+            },
         ],
         "notes": notes,
     }
+
+
+def _unknown(one: Mapping[str, Any]) -> list[str]:
+    share = "cannot be told beside the noise" if one["share"] is None else f"{100 * one['share']:.1f} % ± {196 * one['sd']:.1f}"
+    return [one["dimension"], share]
 
 
 def _four_fifths(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,6 +76,7 @@ def _ai_act(result: Mapping[str, Any]) -> dict[str, Any]:
         ["releases behind the figures", str(result["releases"])],
         ["what was compared", f"{len(result['comparisons'])} comparisons, simultaneous {result['confidence']:.0%}"],
         ["verdict", str(result["verdict"])],
+        ["trend", _trend(result.get("trend"))],
         ["data about groups", "counts under differential privacy, separate purpose and key, deleted with the epoch; no record of a person"],
         ["who may see it", "officers and auditors of the site; the engine that adjusts has no access to group tables"],
     ]
@@ -75,6 +88,13 @@ def _ai_act(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _trend(trend: Mapping[str, Any] | None) -> str:
+    if not trend:
+        return "not followed"
+    alarms = [s["subject"] for s in trend["subjects"] if s["alarm"]]
+    return f"scans so far: {trend['scans']}; " + (f"alarm: {', '.join(alarms)}" if alarms else "no alarm")
+
+
 PRESETS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "nyc_ll144": _local_law_144,
     "eeoc_four_fifths": _four_fifths,
@@ -83,28 +103,31 @@ PRESETS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 
 def _ratios(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each group's rate and its ratio to the highest of the same question; no ratio where a rate is not assessable."""
-    highest: dict[tuple[str, str, str | None], float] = {}
-    for c in result["comparisons"]:
-        if c["rate"] is not None and c["reason"] is None:
-            key = (c["dimension"], c["statistic"], c["arm"])
-            highest[key] = max(highest.get(key, 0.0), c["rate"])
-    found = []
-    for c in result["comparisons"]:
-        top = highest.get((c["dimension"], c["statistic"], c["arm"]), 0.0)
-        assessed = c["rate"] is not None and c["reason"] is None and top > 0
-        what = c["statistic"] + (f" {c['arm']}" if c["arm"] else "")
-        rate = c["rate"] if assessed else None
-        found.append(
-            {"dimension": c["dimension"], "group": c["group"], "what": what, "people": c["people"]}
-            | {"rate": rate, "ratio": rate / top if rate is not None else None}
-        )
+    """Each group's and intersection's rate and its ratio to the highest of the same question; none where a rate is not assessable."""
+    asked = [c for c in result["comparisons"] if c.get("level", "groups") in ("groups", "intersections")]
+    found = [
+        {
+            "level": c.get("level", "groups"),
+            "dimension": c["dimension"],
+            "group": c["group"],
+            "what": c["statistic"] + (f" {c['arm']}" if c["arm"] else ""),
+            "people": c["people"],
+            "rate": c["rate"] if c["reason"] is None else None,
+        }
+        for c in asked
+    ]
+    highest = {
+        key: max((row["rate"] for row in found if _question(row) == key and row["rate"] is not None), default=0.0)
+        for key in map(_question, found)
+    }
+    for row in found:
+        top = highest[_question(row)]
+        row["ratio"] = max(row["rate"], 0.0) / top if row["rate"] is not None and top > 0 else None
     return found
 
 
-def _groups_of_one(rows: list[dict[str, Any]]) -> int:
-    first = rows[0] if rows else {}
-    return sum(row["dimension"] == first.get("dimension") and row["what"] == first.get("what") for row in rows)
+def _question(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["dimension"], row["what"]
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

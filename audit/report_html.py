@@ -7,13 +7,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from audit.document import Chart, document_of
+from audit.blocks import Chart
+from audit.document import document_of
 from audit.reporting import Report
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The page's own style sheet stands in it, because the file is also kept and sent."""
 
-_LEFT, _RIGHT = 180.0, 690.0
+_LEFT, _RIGHT, _WIDEST = 180.0, 690.0, 360.0
+_CHARACTER = 7.0
+"""Width of one at the size of labels, rather too much than too little."""
 
 
 def render(report: Report) -> bytes:
@@ -36,4 +39,5 @@ def _environment() -> Environment:
 
 def _place(chart: Chart, value: float) -> float:
     """Horizontal place of a value in percentage points."""
-    return round(_LEFT + (_RIGHT - _LEFT) * (value + chart.reach) / (2 * chart.reach), 2)
+    left = min(max(_LEFT, _CHARACTER * chart.longest + 10), _WIDEST)
+    return round(left + (_RIGHT - left) * (value + chart.reach) / (2 * chart.reach), 2)

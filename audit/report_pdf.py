@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from audit.document import Block, Chart, Document, Table, document_of
+from audit.blocks import Block, Chart, Document, Table
+from audit.document import document_of
 from audit.errors import PdfUnavailable
 from audit.reporting import Report
 
@@ -43,7 +44,7 @@ def _plain(document: Document) -> dict[str, Any]:
 def _block(block: Block) -> dict[str, Any]:
     found = asdict(block) | {"kind": type(block).__name__}
     if isinstance(block, Chart):
-        found["alternative"] = block.alternative
+        found |= {"alternative": block.alternative, "longest": block.longest}
     if isinstance(block, Table):
         lengths = [[len(row[i]) for row in (block.columns, *block.rows)] for i in range(len(block.columns))]
         found["widths"] = [min(max(one), _WIDEST) + 2 for one in lengths]

@@ -14,6 +14,7 @@ from typing import Any
 from audit.errors import NoSuchScan
 from audit.findings import Finding
 from audit.presets import preset_section
+from audit.report_findings import finding_json
 from audit.results import ScanResult
 from audit.store import AuditStore, Scan
 from privacy.models import Release
@@ -113,10 +114,10 @@ def content_of(
         },
         "not_assessable": [
             {"subject": c["subject"], "reason": c["reason"], "because": REASONS.get(c["reason"], c["reason"])}
-            for c in result["comparisons"]
+            for c in (*result["comparisons"], *result.get("odds", ()))
             if c["reason"] is not None
         ],
-        "findings": [_finding(one) for one in findings],
+        "findings": [finding_json(one) for one in findings],
         "manifest": {
             "schema": SCHEMA,
             "code": {"tacit": __version__},
@@ -136,8 +137,3 @@ def _mechanism(releases: Sequence[Release]) -> list[dict[str, Any]]:
         kind = (one.mechanism.name, one.mechanism.scale, one.mechanism.over_time)
         kinds[kind] = kinds.get(kind, 0) + 1
     return [{"name": n, "scale": s, "over_time": o, "releases": count} for (n, s, o), count in sorted(kinds.items())]
-
-
-def _finding(one: Finding) -> dict[str, Any]:
-    found = one.to_json()
-    return {name: found[name] for name in ("id", "subject", "verdict", "state", "opened_at", "due_at")}

@@ -39,7 +39,9 @@ class ScanResult:
             one = max(shown, key=lambda c: abs(c["difference"]))
             low, high = (100 * edge for edge in one["interval"])
             return f"{head}. {one['subject']}: {low:+.1f} to {high:+.1f} points from the rest (best guess {100 * one['difference']:+.1f})."
-        return f"{head} ({len(judged)} of {len(self.scan.result['comparisons'])} comparisons, {self.scan.result['releases']} releases)."
+        releases = self.scan.result["releases"]
+        of = f"{len(judged)} of {len(self.scan.result['comparisons'])} comparisons"
+        return f"{head} ({of}, {releases} release{'' if releases == 1 else 's'})."
 
     def to_json(self) -> dict[str, Any]:
         """The public form."""

@@ -28,7 +28,7 @@ from audit.questions import Comparing
 from audit.results import ScanResult
 from audit.slots import Missed
 from audit.store import AuditStore, Scan
-from audit.trend import Step, advance, fresh
+from audit.trend import Step, advance, fresh, restarted
 from audit.trend_store import Kept, TrendMoved, TrendStore
 from privacy.releases import ReleaseStore
 from tacit.core.clock import Clock, iso
@@ -113,8 +113,11 @@ class Scanner:
         table = summed(measure, usable)
         comparing = Comparing(audit.intersections, site.policies[audit.policy].arms)
         inference = infer(table, audit.limit, comparing)
-        through_ms = before.state["through_ms"] if before.state and before.state["measure"] == str(measure.id) else -1
-        step = advance(measure, before.state, fresh(every, through_ms), table, audit.limit, YEAR_MS / audit.terms.schedule_ms)
+        through_ms, state = -1, None
+        if before.state and before.state["measure"] == str(measure.id):
+            settled = self._lifecycle.settled(self._store.engine, audit, site.name)
+            through_ms, state = before.state["through_ms"], restarted(before.state, table, settled)
+        step = advance(measure, state, fresh(every, through_ms), table, audit.limit, YEAR_MS / audit.terms.schedule_ms)
         span = (min(r.window.start_ms for r in usable), max(r.window.end_ms for r in usable)) if usable else None
         result = _result(audit, table, inference, span) | {"trend": step.report}
         now_ms = self._clock.now_ms()
@@ -148,10 +151,11 @@ class Scanner:
             before = self._store.newest_verdict(scan.site, scan.audit, connection)
             self._store.save_scan(scan, connection)
             self._trends.write(scan.site, scan.audit, moved.before, moved.step.state, scan.id, connection)
-            outcome = self._lifecycle.after_scan(scan, audit, inference, since, connection)
+            outcome = self._lifecycle.after_scan(scan, audit, inference, since, connection, standing=moved.step.standing)
             self._tell(scan, outcome, before, connection)
-            if moved.step.alarms and not outcome.opened:
+            if (moved.step.alarms and not outcome.opened) or outcome.returned:
                 news = {"audit": scan.audit, "scan": scan.id, "subjects": list(moved.step.alarms)}
+                news |= {"findings": list(outcome.returned)} if outcome.returned else {}
                 self._store.raise_alert(scan.site, "audit.trend", news, at_ms=scan.at_ms, connection=connection)
             body = {
                 "scan": scan.id,

@@ -43,7 +43,7 @@ class Subscriptions:
         """
         if channel is Channel.WEBHOOK:
             check_url(address)
-        elif len(address) > 254 or not _ADDRESS.fullmatch(address):
+        elif len(address) > 254 or not _ADDRESS.fullmatch(address) or "=?" in address:  # RFC 2047: it would be read as something else
             raise AddressRefused
         now_ms, secret = self._clock.now_ms(), None
         with writing(self._engine) as connection:

@@ -6,7 +6,7 @@ groups in exposure and reward are followed. `docs/inference.md` has the false al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ class Step:
     state: dict[str, Any]
     report: dict[str, Any]
     alarms: tuple[str, ...]
+    standing: Mapping[str, int]
+    """Every subject whose alarm stands, mirror images too, and since when."""
 
 
 def fresh(releases: Sequence[Release], through_ms: int) -> list[Release]:
@@ -56,6 +58,17 @@ def fresh(releases: Sequence[Release], through_ms: int) -> list[Release]:
     return found
 
 
+def restarted(state: Mapping[str, Any], whole: NoisyTable, from_ms: Mapping[str, int]) -> dict[str, Any]:
+    """The state in which sums of some subjects hold nothing from before a moment: what was decided about it is over."""
+    subjects = dict(state["subjects"])
+    names = _followed(whole)
+    for name, moment in from_ms.items():
+        if (old := subjects.get(names.get(name, ""))) is not None:
+            sides = {way: None if old[way] is None or (old[way]["start_ms"] or 0) < moment else old[way] for way in ("up", "down")}
+            subjects[names[name]] = old | sides
+    return dict(state) | {"subjects": subjects}
+
+
 def advance(
     measure: Measure, state: Mapping[str, Any] | None, releases: Sequence[Release], whole: NoisyTable, limit: float, scans_a_year: float
 ) -> Step:
@@ -64,7 +77,7 @@ def advance(
     subjects = list(_subjects(whole))
     h = threshold(2 * len(subjects), scans_a_year)
     if not releases:
-        return Step(dict(before), _report(before, subjects, {}, h, scans_a_year), ())
+        return Step(dict(before), _report(before, subjects, {}, h, scans_a_year), (), _standing(before, whole, h))
     table, start_ms = summed(measure, releases), releases[0].window.start_ms
     spans = [Span(one["block"], tuple(_unpacked(one["positions"]))) for one in before["spans"]]
     products = noise_products(releases, spans)
@@ -88,7 +101,7 @@ def advance(
         kept[subject.name] = [*past, None if score is None else {"score": list(_numbers(score)), "variance": table.variance}]
     span = newest_span(releases)
     after = _after(before, releases, [*spans, *([span] if span else [])], span, charts, kept)
-    return Step(after, _report(after, subjects, moved, h, scans_a_year), tuple(alarms))
+    return Step(after, _report(after, subjects, moved, h, scans_a_year), tuple(alarms), _standing(after, whole, h))
 
 
 def _empty(measure: Measure) -> dict[str, Any]:
@@ -97,8 +110,21 @@ def _empty(measure: Measure) -> dict[str, Any]:
 
 def _subjects(table: NoisyTable) -> Iterator[Subject]:
     """Everything that is followed, mirror images once."""
-    *dimensions, arms, _ = table.measure.dimensions
     seen = set()
+    for subject, key in _every(table):
+        if key not in seen:
+            seen.add(key)
+            yield subject
+
+
+def _followed(table: NoisyTable) -> dict[str, str]:
+    """Every subject's name -> the name under which it, or what it mirrors, is followed."""
+    first: dict[Hashable, str] = {}
+    return {subject.name: first.setdefault(key, subject.name) for subject, key in _every(table)}
+
+
+def _every(table: NoisyTable) -> Iterator[tuple[Subject, Hashable]]:
+    *dimensions, arms, _ = table.measure.dimensions
     for dimension in dimensions:
         if dimension.name in table.measure.strata or len(dimension.values) < 2:
             continue
@@ -106,9 +132,13 @@ def _subjects(table: NoisyTable) -> Iterator[Subject]:
         for asked in Asking(rows, arms.labels, Level.GROUPS).treatment():
             shown = f" {asked.arm}" if asked.arm else ""
             for place, (label, key) in enumerate(zip(asked.labels, keys_of(asked), strict=True)):
-                if key not in seen:
-                    seen.add(key)
-                    yield Subject(f"{dimension.name}={label[0]} {asked.statistic}{shown}", asked, place)
+                yield Subject(f"{dimension.name}={label[0]} {asked.statistic}{shown}", asked, place), key
+
+
+def _standing(state: Mapping[str, Any], table: NoisyTable, h: float) -> dict[str, int]:
+    sides = {name: _chart(kept).alarm(h) for name, kept in state["subjects"].items()}
+    since = {name: side.start_ms for name, side in sides.items() if side is not None and side.start_ms is not None}
+    return {name: since[other] for name, other in _followed(table).items() if other in since}
 
 
 def _score(whole: Subject, new: Subject, variance: float) -> Score | None:
@@ -175,7 +205,7 @@ def _report(
 
 
 def _shown(name: str, kept: Mapping[str, Any] | None, moved: Innovation | None, h: float) -> dict[str, Any]:
-    chart = Chart() if kept is None else Chart(_side(kept["up"]), _side(kept["down"]))
+    chart = Chart() if kept is None else _chart(kept)
     alarm, leading = chart.alarm(h), max(chart.up, chart.down, key=lambda side: side.value)
     return {
         "subject": name,
@@ -189,6 +219,10 @@ def _shown(name: str, kept: Mapping[str, Any] | None, moved: Innovation | None, 
         "drift": leading.drift,
         "drift_sd": leading.drift_sd,
     }
+
+
+def _chart(kept: Mapping[str, Any]) -> Chart:
+    return Chart(_side(kept["up"]), _side(kept["down"]))
 
 
 def _side(content: Mapping[str, Any] | None) -> Side:

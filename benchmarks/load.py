@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -22,35 +23,84 @@ class Load:
     p99_ms: float
 
 
-async def _connection(port: int, requests: list[bytes], state: dict[str, int], deadline: float, times: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < deadline:
-        index = state["next"]
-        if index >= len(requests):
-            if not state["repeat"]:
-                break
-            index = state["next"] = 0
-        state["next"] = index + 1
-        started = time.perf_counter()
-        writer.write(requests[index])
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        await reader.readexactly(length)
-        times.append(time.perf_counter() - started)
-        state["answers"] += 1
-        state["good"] += head.startswith(b"HTTP/1.1 200")
-    writer.close()
+class _Sender:
+    """Everything that is sent, and what came back. One answer is one call-back here: a client of coroutines costs more than the server."""
+
+    def __init__(self, requests: list[bytes], deadline: float, *, repeat: bool) -> None:
+        self._requests, self._deadline, self._repeat = requests, deadline, repeat
+        self._next = 0
+        self.good = self.answers = 0
+        self.times: list[float] = []
+
+    def take(self) -> bytes | None:
+        """The next request; None when it is time to stop."""
+        if self._next == len(self._requests) and self._repeat:
+            self._next = 0
+        if self._next == len(self._requests) or time.perf_counter() >= self._deadline:
+            return None
+        self._next += 1
+        return self._requests[self._next - 1]
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection: a request goes out when the answer to the one before has come in whole."""
+
+    def __init__(self, sender: _Sender, done: asyncio.Future[None]) -> None:
+        self._sender, self._done = sender, done
+        self._held = b""
+        self._started = 0.0
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are none of asyncio's classes
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        held = self._held + data if self._held else data
+        head, found, body = held.partition(b"\r\n\r\n")
+        if not found or len(body) < _length(head):
+            self._held = held
+            return
+        sender, self._held = self._sender, b""
+        sender.times.append(time.perf_counter() - self._started)
+        sender.answers += 1
+        sender.good += head.startswith(b"HTTP/1.1 200")
+        self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._done.done():
+            return
+        self._done.set_exception(exc or ConnectionError("the server closed a connection"))
+
+    def _ask(self) -> None:
+        request = self._sender.take()
+        if request is None:
+            self._done.set_result(None)
+            self._transport.close()
+            return
+        self._started = time.perf_counter()
+        self._transport.write(request)
+
+
+def _length(head: bytes) -> int:
+    place = head.find(b"content-length:")
+    if place < 0:
+        place = head.lower().index(b"content-length:")
+    return int(head[place + 15 : head.find(b"\r", place) % (len(head) + 1)])
 
 
 async def load(port: int, requests: list[bytes], *, connections: int, seconds: float, repeat: bool) -> Load:
     """Send requests for a time, or until they are used up."""
-    state = {"next": 0, "answers": 0, "good": 0, "repeat": int(repeat)}
-    times: list[float] = []
+    loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    await asyncio.gather(*(_connection(port, requests, state, started + seconds, times) for _ in range(connections)))
+    sender = _Sender(requests, started + seconds, repeat=repeat)
+    ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
+    for end in ends:
+        await loop.create_connection(lambda end=end: _Connection(sender, end), "127.0.0.1", port)  # type: ignore[misc]
+    await asyncio.gather(*ends)
     elapsed = time.perf_counter() - started
-    percentiles = statistics.quantiles(times, n=100)
-    return Load(state["good"], state["answers"], elapsed, percentiles[49] * 1000, percentiles[98] * 1000)
+    percentiles = statistics.quantiles(sender.times, n=100)
+    return Load(sender.good, sender.answers, elapsed, percentiles[49] * 1000, percentiles[98] * 1000)
 
 
 def main() -> None:

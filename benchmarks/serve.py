@@ -1,4 +1,8 @@
-"""The API process on one core: durable events and decisions a second over HTTP, and its memory. Client and server are pinned apart."""
+"""The API process on one core: durable events and decisions a second over HTTP, and its memory. Client and server are pinned apart.
+
+Rates and latencies are those of this moment, and suffer from whatever else the machine does. The processor time that the server takes for
+a request suffers less (on a busy machine each request wakes the server by itself, with cold caches) and bounds what one core can answer.
+"""
 
 from __future__ import annotations
 
@@ -53,14 +57,22 @@ def run() -> Iterator[Result]:
         process = serve(settings, port)
         try:
             wait(port)
-            events = send(port, event_requests(port, key), place, connections=16, repeat=False)
+            requests, spent = event_requests(port, key), _processor(process)
+            events = send(port, requests, place, connections=16, repeat=False)
+            spent = _processor(process) - spent
             rate = events["good"] * BATCH / events["seconds"]
             yield Result("durable events/s, POST /v1/events, batches of 50, one core", f"{rate:,.0f}", ">= 40,000", rate >= 40_000)
             yield Result("  latency at saturation, 16 connections", f"p50 {events['p50_ms']:.1f}, p99 {events['p99_ms']:.1f} ms")
-            answers = send(port, _question_requests(port, key), place, connections=32, repeat=True)
-            rate = answers["good"] / answers["seconds"]
-            yield Result("decisions/s, POST /v1/adjust, one core", f"{rate:,.0f}", ">= 3,000", rate >= 3_000)
-            yield Result("  latency at saturation, 32 connections", f"p50 {answers['p50_ms']:.1f}, p99 {answers['p99_ms']:.1f} ms")
+            yield Result("  the server's processor time, an event", f"{spent / max(1, events['answers'] * BATCH) * 1e6:.1f} us")
+            requests, spent = _question_requests(port, key), _processor(process)
+            answers = send(port, requests, place, connections=32, repeat=True)
+            spent = (_processor(process) - spent) / max(1, answers["answers"]) * 1e6
+            rate, worst = answers["good"] / answers["seconds"], answers["p99_ms"]
+            yield Result("decisions/s, POST /v1/adjust, one core", f"{rate:,.0f}", ">= 25,000", rate >= 25_000)
+            yield Result(
+                "  latency at saturation, 32 connections", f"p50 {answers['p50_ms']:.1f}, p99 {worst:.1f} ms", "p99 < 5 ms", worst < 5
+            )
+            yield Result("  the server's processor time, a decision", f"{spent:.1f} us", "<= 40 us", spent <= 40)
             memory = psutil.Process(process.pid).memory_info().rss / 2**20
             yield Result("memory of the API process after both", f"{memory:.0f} MB", "< 150 MB", memory < 150)
             failed = events["answers"] - events["good"] + answers["answers"] - answers["good"]
@@ -68,6 +80,12 @@ def run() -> Iterator[Result]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
+
+
+def _processor(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of processor time that a process has used."""
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def prepare(settings: Settings) -> str:
@@ -130,13 +148,17 @@ def send(
     options = {"port": port, "connections": connections, "seconds": seconds, "repeat": repeat}
     path.write_bytes(json.dumps(options).encode() + b"\n" + b"".join(len(r).to_bytes(4, "big") + r for r in requests))
     done = subprocess.run(
-        [*(_pinned(1) if pinned else []), sys.executable, "-m", "benchmarks.load", str(path)], capture_output=True, text=True, check=True
+        [*(_pinned(1) if pinned else []), sys.executable, "-m", "benchmarks.load", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 120,
     )
     return dict(json.loads(done.stdout))
 
 
 def serve(settings: Settings, port: int, *options: str, pinned: bool = True) -> subprocess.Popen[bytes]:
-    """The API, without a sanitiser."""
+    """The API with the options of `tacit serve`, without a sanitiser."""
     environment = os.environ | {
         "TACIT_CONFIG": str(settings.config),
         "TACIT_DATA": str(settings.data),
@@ -154,6 +176,8 @@ def serve(settings: Settings, port: int, *options: str, pinned: bool = True) -> 
         "--port",
         str(port),
         "--no-access-log",
+        "--no-server-header",
+        "--no-proxy-headers",
     ]
     return subprocess.Popen([*command, "--log-level", "warning", *options], env=environment)
 

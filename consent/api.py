@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from consent.models import STRICTEST
-from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, WithdrawBody
+from consent.schemas import KNOWN_NAMES, ConsentBody, HistoryBody, QueryBody, ReceiptBody, WithdrawBody
 from consent.service import ConsentService
 from consent.signals.gpc import HEADER, opted_out
 from tacit.core.access import CONSENT_KEEPERS, Caller, Role
@@ -37,6 +37,9 @@ class QuietRoute(APIRoute):
 
     limit = BODY_LIMIT
 
+    known: frozenset[str] = KNOWN_NAMES
+    """The only names that a pointer may repeat."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
@@ -52,7 +55,7 @@ class QuietRoute(APIRoute):
             try:
                 return await handler(request)
             except RequestValidationError as error:
-                faults = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()]
+                faults = [{"pointer": _pointer(fault["loc"], self.known), "detail": fault["msg"]} for fault in error.errors()]
             raise InvalidRequest(f"{len(faults)} fault{'s' if len(faults) != 1 else ''}", errors=faults)
 
         return quiet
@@ -103,6 +106,10 @@ def router(service: ConsentService, authorise: Authorise, *, declaration: Declar
     def history(body: HistoryBody, site: site_name) -> dict[str, Any]:
         return service.history(site, body.id_type, body.subject, body.purposes, limit=body.limit, cursor=body.cursor)
 
+    @api.post("/receipt", summary="A receipt again, with its place in the evidence log")
+    def receipt(body: ReceiptBody, site: site_name) -> dict[str, Any]:
+        return service.receipt(site, body.id_type, body.subject, body.receipt_id)
+
     return api
 
 
@@ -129,8 +136,8 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def _pointer(location: tuple[int | str, ...], known: frozenset[str]) -> str:
     """A JSON pointer; a name that we do not know was chosen by the sender and becomes `*`."""
     place, *parts = location or ("body",)
-    shown = [str(part) if isinstance(part, int) or part in KNOWN_NAMES else "*" for part in parts if part != "[key]"]
+    shown = [str(part) if isinstance(part, int) or part in known else "*" for part in parts if part != "[key]"]
     return "".join(f"/{part}" for part in shown) if place == "body" else f"{place}"

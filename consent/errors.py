@@ -52,6 +52,36 @@ class GrantLapsed(InvalidRequest):
     default_next_step = "Ask the person again."
 
 
+class DestroyTooEarly(InvalidRequest):
+    """An older lookup key would go while grants that it finds may still be in force. Nothing was changed."""
+
+    type = "destroy-too-early"
+    title = "The older key is still needed"
+    default_next_step = "Give it at least as many days as the longest grant holds."
+
+
+class ReceiptUnknown(NotFound):
+    """The person has no receipt of that id: it was never issued to them, or its records were deleted for their age or on request."""
+
+    type = "receipt-unknown"
+    title = "No such receipt"
+
+
+class RequestUnknown(NotFound):
+    """The site has no rights request of that id."""
+
+    type = "rights-request-unknown"
+    title = "No such request"
+
+
+class RequestSettled(Conflict):
+    """The request is finished, or it is of another kind. Nothing was changed."""
+
+    type = "rights-request-settled"
+    title = "The request cannot be taken up again"
+    default_next_step = "Ask for its state with POST /v1/rights/query; leave `request_id` out to make a new request."
+
+
 class NothingSaid(InvalidRequest):
     """No choice, and signals that say nothing about any purpose. Nothing was recorded."""
 

@@ -26,6 +26,7 @@ from consent.weighing import Input, considered, decider, shown
 from tacit.core.clock import Clock, iso
 from tacit.core.db import reading
 from tacit.core.declaration import FAIRNESS_AUDIT, PURPOSES
+from tacit.core.mac import subject_bytes
 
 NO_SIGNALS = Signals()
 
@@ -48,11 +49,12 @@ class Explanations:
         wanted = PURPOSES if purposes is None else purposes
         if not set(wanted) <= set(PURPOSES):
             raise UnknownPurpose
-        pseudonym, now_ms = self._subjects.pseudonym(site, id_type, subject), self._clock.now_ms()
-        rules = self._rules.of(site)
+        rules, now_ms = self._rules.of(site), self._clock.now_ms()
+        self._subjects.ring(site)
         with reading(self._engine) as connection:
-            rows = store.current(connection, site, pseudonym)
-        stands = standings.of(rows, rules, now_ms=now_ms)
+            ring = self._subjects.held(site, connection)
+            rows = store.current(connection, site, ring.pseudonyms(subject_bytes(id_type, subject)))
+        stands = standings.of(rows, rules.with_keys(ring.versions), now_ms=now_ms)
         heard = hear(signals, id_type=id_type, now_ms=now_ms)
         answer: dict[str, Any] = {}
         for purpose in (p for p in PURPOSES if p in wanted):
@@ -60,7 +62,7 @@ class Explanations:
             inputs = inputs_of(purpose, standing, heard, now_ms=now_ms)
             decision = decision_of(standing, inputs, now_ms=now_ms)
             answer[purpose] = {
-                "state": row.state if row is not None else None,
+                "state": standings.said(row),
                 "outcome": decision.outcome.value,
                 "reason": str(decision.reason),
                 "basis": basis_of(purpose, standing),

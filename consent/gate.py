@@ -6,10 +6,10 @@ Every look reads the latest commit. Nothing is cached: a cached grant would let 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -20,11 +20,17 @@ from consent.rules import OPT_OUT_REGIME, PRESUMED_NECESSARY, Rules, SiteRules
 from consent.subjects import Subjects
 from tacit.core.clock import Clock
 from tacit.core.errors import StorageUnavailable
+from tacit.core.mac import subject_bytes
 
 BATCH = 1_000
 """The most pseudonyms one query asks for."""
 
 MAPPED_BYTES = 1 << 30
+
+Row = tuple[bytes, str | None, str, int | None, str | None]
+"""A pseudonym's purpose, state, expiry and place; or, without a purpose, the version of a live key where the expiry would be."""
+
+_ATTEMPTS = 10
 
 
 class Outcome(StrEnum):
@@ -114,8 +120,7 @@ def decide(state: Standing | None, *, gpc: bool, now_ms: int) -> Decision:
     return _GPC if gpc else found
 
 
-_COLUMNS = "pseudonym, purpose, coalesce(cause, state), expires_ms"
-_WITH_PLACE = f"{_COLUMNS}, jurisdiction"
+_PLACE, _NO_PLACE = "jurisdiction", "NULL"
 
 
 class Gate:
@@ -134,41 +139,43 @@ class Gate:
         self._texts: dict[tuple[int, str], str] = {}
 
     def states(self, site: str, pseudonyms: Sequence[bytes]) -> dict[bytes, dict[str, Standing]]:
-        """What stands for each of these people, by pseudonym and purpose. Without a record nothing does, unless the site's rules presume
-        something of the silent. Raises `StorageUnavailable`.
-        """
-        rules, now_ms = self._rules.of(site), self._clock.now_ms()
-        presumed = rules.presumed(now_ms=now_ms)
-        if presumed:
-            return self._states_with_silent(site, pseudonyms, rules, now_ms=now_ms)
+        """What is stored under these pseudonyms, by purpose; nothing is presumed of the silent. Raises `StorageUnavailable`."""
         found: dict[bytes, dict[str, Standing]] = {}
-        for start in range(0, len(pseudonyms), BATCH):
-            for pseudonym, purpose, state, expires_ms in self._rows(site, pseudonyms[start : start + BATCH]):
-                person = found.get(pseudonym)
-                if person is None:
-                    found[pseudonym] = {purpose: (state, expires_ms)}
-                else:
-                    person[purpose] = (state, expires_ms)
+        self._look(site, pseudonyms, BATCH, found)
         return found
+
+    def standings(self, site: str, people: Sequence[bytes]) -> tuple[dict[bytes, dict[str, Standing]], list[bytes]]:
+        """What stands for each person of `subject_bytes`, under whichever key, and those who stand under an older one. Without a record
+        nothing does, unless the site's rules presume something of the silent.
+
+        The look itself says which keys are live, so that a key which another process has just made is never missed. Raises
+        `StorageUnavailable`.
+        """
+        if not people:
+            return {}, []
+        declared, now_ms = self._rules.of(site), self._clock.now_ms()
+        ring = self._subjects.ring(site)
+        for _ in range(_ATTEMPTS):
+            rules = declared.with_keys(ring.versions)
+            places: dict[bytes, set[str | None]] | None = {} if rules.presumed(now_ms=now_ms) else None
+            newest, *older = ring.macs
+            owners = {mac.digest(person): person for person in people for mac in ring.macs}
+            found: dict[bytes, dict[str, Standing]] = {}
+            # One statement for all pseudonyms of a person: between two, the person could move from the one to the other and seem silent.
+            if self._look(site, list(owners), max(1, BATCH // len(ring.macs)) * len(ring.macs), found, places) == set(ring.versions):
+                said = {owners[pseudonym]: purposes for pseudonym, purposes in found.items()}
+                met = [owners[p] for p in found if newest.digest(owners[p]) != p] if older else []
+                if places is not None:
+                    said = _with_silent(people, said, {owners[p]: named for p, named in places.items()}, rules, now_ms=now_ms)
+                return said, met
+            ring = self._subjects.reload(site)
+        raise StorageUnavailable("the lookup keys change faster than they can be read")
 
     def check(self, site: str, id_type: str, subject: str, purpose: str, *, gpc: bool = False) -> Decision:
         """The answer for one person and purpose, now. Raises `StorageUnavailable`, which admits nobody."""
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)
-        state = self.states(site, [pseudonym]).get(pseudonym, {}).get(purpose)
+        person = subject_bytes(id_type, subject)
+        state = self.standings(site, [person])[0].get(person, {}).get(purpose)
         return decide(state, gpc=gpc, now_ms=self._clock.now_ms())
-
-    def _states_with_silent(
-        self, site: str, pseudonyms: Sequence[bytes], rules: SiteRules, *, now_ms: int
-    ) -> dict[bytes, dict[str, Standing]]:
-        said: dict[bytes, dict[str, Standing]] = {pseudonym: {} for pseudonym in pseudonyms}
-        places: dict[bytes, set[str | None]] = {}
-        for start in range(0, len(pseudonyms), BATCH):
-            for pseudonym, purpose, state, expires_ms, place in self._rows(site, pseudonyms[start : start + BATCH], _WITH_PLACE):
-                said[pseudonym][purpose] = (state, expires_ms)
-                places.setdefault(pseudonym, set()).add(place)
-        return {
-            pseudonym: {**rules.presumed_in(places.get(pseudonym, ()), now_ms=now_ms), **purposes} for pseudonym, purposes in said.items()
-        }
 
     def close(self) -> None:
         """Close the connections of all threads. For the end of a process."""
@@ -176,20 +183,47 @@ class Gate:
             self._open.pop().close()
         self._local = threading.local()
 
-    def _rows(self, site: str, pseudonyms: Sequence[bytes], columns: str = _COLUMNS) -> Sequence[Any]:
+    def _look(
+        self,
+        site: str,
+        pseudonyms: Sequence[bytes],
+        at_once: int,
+        found: dict[bytes, dict[str, Standing]],
+        places: dict[bytes, set[str | None]] | None = None,
+    ) -> set[int]:
+        """Put what stands into `found`, by pseudonym and purpose, and where it was said into `places`; the versions of the live keys."""
+        versions: set[int] = set()
+        if places is not None:
+            places.clear()
+        for start in range(0, len(pseudonyms), at_once):
+            rows = self._rows(site, pseudonyms[start : start + at_once], _NO_PLACE if places is None else _PLACE)
+            for pseudonym, purpose, state, expires_ms, place in rows:
+                if purpose is None:
+                    versions.add(cast(int, expires_ms))
+                    continue
+                person = found.get(pseudonym)
+                if person is None:
+                    found[pseudonym] = {purpose: (state, expires_ms)}
+                else:
+                    person[purpose] = (state, expires_ms)
+                if places is not None:
+                    places.setdefault(pseudonym, set()).add(place)
+        return versions
+
+    def _rows(self, site: str, pseudonyms: Sequence[bytes], place: str) -> Sequence[Row]:
         # Filled up to a power of two, a handful of statements serves all batches and stays prepared.
         size = 1 << (len(pseudonyms) - 1).bit_length()
-        parameters = (site, *pseudonyms, *(pseudonyms[0],) * (size - len(pseudonyms)))
+        parameters = (site, *pseudonyms, *(pseudonyms[0],) * (size - len(pseudonyms)), site)
         try:
-            return self._read(self._text(size, columns), parameters)
+            return self._read(self._text(size, place), parameters)
         except self._error:
             pass  # the server may have been restarted since this thread's last look: once more with a new connection
         try:
-            return self._read(self._text(size, columns), parameters)
+            return self._read(self._text(size, place), parameters)
         except self._error as error:
             raise StorageUnavailable("consent cannot be read") from error
 
-    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[Any]:
+    def _read(self, text: str, parameters: tuple[object, ...]) -> Sequence[Row]:
         connection = self._connection()
         try:
             cursor = connection.cursor()
@@ -223,15 +257,32 @@ class Gate:
             self._open.remove(connection)
         connection.close()
 
-    def _text(self, size: int, columns: str) -> str:
-        text = self._texts.get((size, columns))
+    def _text(self, size: int, place: str) -> str:
+        text = self._texts.get((size, place))
         if text is None:
             marks = ", ".join([self._mark] * size)
-            text = self._texts[size, columns] = (
-                f"SELECT {columns} FROM consent_state "  # noqa: S608 - made of constants and placeholders alone
-                f"WHERE site = {self._mark} AND pseudonym IN ({marks})"
+            told = (
+                "CASE WHEN objected_ms IS NOT NULL THEN 'objected' WHEN restricted_ms IS NOT NULL THEN 'restricted' "
+                "ELSE coalesce(cause, state) END"
+            )
+            text = self._texts[size, place] = (
+                f"SELECT pseudonym, purpose, {told}, expires_ms, {place} FROM consent_state "  # noqa: S608 - made of constants alone
+                f"WHERE site = {self._mark} AND pseudonym IN ({marks}) UNION ALL "
+                f"SELECT NULL, NULL, NULL, version, NULL FROM subject_keys WHERE site = {self._mark} AND destroyed_ms IS NULL"
             )
         return text
+
+
+def _with_silent(
+    people: Sequence[bytes],
+    said: Mapping[bytes, dict[str, Standing]],
+    places: Mapping[bytes, set[str | None]],
+    rules: SiteRules,
+    *,
+    now_ms: int,
+) -> dict[bytes, dict[str, Standing]]:
+    """What stands for each of these people when something is presumed of those who have said nothing about a purpose."""
+    return {p: {**rules.presumed_in(places.get(p, ()), now_ms=now_ms), **said.get(p, {})} for p in people}
 
 
 def _map(connection: DBAPIConnection) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tacit.core.clock import iso
+
 STRICTEST = "eu"
 """The jurisdiction that is assumed when nobody names one: the strictest rules we know."""
 
@@ -24,6 +26,15 @@ class State(StrEnum):
     """Granted under a notice that has changed materially since."""
     OBJECTED = "objected"
     RESTRICTED = "restricted"
+    LIFTED = "lifted"
+    """An objection or a restriction was taken back; what was said before rules again. In records only."""
+
+
+HOLDS = (State.OBJECTED, State.RESTRICTED)
+"""What a person's own request puts over whatever the state is, until it is lifted."""
+
+NOT_ASKED = "not_asked"
+"""Stands in the state's place for somebody who objects or restricts before having been asked. Admits nobody."""
 
 
 class Cause(StrEnum):
@@ -39,6 +50,8 @@ class Cause(StrEnum):
     """A TCF string that may not be relied on any more, by itself or within a GPP string."""
     SIGNAL_UNREADABLE = "signal_unreadable"
     NOTICE_OUTDATED = "notice_outdated"
+    RIGHTS = "rights"
+    """The person's objection, restriction or erasure, or the lifting of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,7 @@ class ConsentRequest:
     signals: Signals = Signals()
     age_band: str | None = None
     parental: bool = False
+    client_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +125,13 @@ class Circumstances:
     signals: Signals = Signals()
     age_band: str | None = None
     parental: bool = False
+    client_at_ms: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As they are signed."""
         parental = {"parental": True} if self.parental else {}
         return parental | {
+            "client_at": iso(self.client_at_ms) if self.client_at_ms is not None else None,
             "method": self.method,
             "jurisdiction": self.jurisdiction,
             "notice": self.notice.to_json() if self.notice else None,

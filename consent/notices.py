@@ -22,6 +22,7 @@ from tacit.core.clock import Clock, iso
 from tacit.core.db import reading, writing
 from tacit.core.errors import StorageUnavailable
 from tacit.core.evidence import Entry, EvidenceLog
+from tacit.core.mac import subject_bytes
 
 PAGE = 100
 _ATTEMPTS = 10
@@ -90,7 +91,8 @@ class Notices:
 
     def serve(self, site: str, notice: str, *, id_type: str, subject: str, version: str, locale: str) -> dict[str, Any]:
         """Record that a text was shown to somebody. Raises `NoticeUnknown` for one that is not registered."""
-        pseudonym, now_ms = self._subjects.pseudonym(site, id_type, subject), self._clock.now_ms()
+        person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
+        self._subjects.ring(site)  # before the transaction: the first call of a site makes its key
         for _ in range(_ATTEMPTS):
             try:
                 with writing(self._engine) as connection:
@@ -98,6 +100,7 @@ class Notices:
                     found = next((row for row in known if (row.version, row.locale) == (version, locale)), None)
                     if found is None:
                         raise NoticeUnknown
+                    pseudonym = self._subjects.settle(site, person, connection)
                     store.serve(connection, site, pseudonym, notice=notice, version=version, locale=locale, now_ms=now_ms)
                 return {"notice": {"id": notice, "version": version, "locale": locale, "sha256": found.sha256}, "at": iso(now_ms)}
             except IntegrityError:  # Postgres: shown twice at once for the first time

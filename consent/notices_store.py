@@ -83,13 +83,19 @@ def make_stale(connection: Connection, site: str, notice: str, *, but: str) -> l
 
 def serve(connection: Connection, site: str, pseudonym: bytes, *, notice: str, version: str, locale: str, now_ms: int) -> None:
     """Note that a text was shown to somebody: when first and when last."""
-    key = {"site": site, "pseudonym": pseudonym, "notice": notice, "version": version, "locale": locale}
-    here = [served_notices.c[name] == value for name, value in key.items()]
-    if not connection.execute(update(served_notices).where(*here).values(last_ms=now_ms)).rowcount:
-        connection.execute(insert(served_notices).values(**key, first_ms=now_ms, last_ms=now_ms))
+    _note(connection, {"site": site, "pseudonym": pseudonym, "notice": notice, "version": version, "locale": locale}, now_ms, now_ms)
 
 
-def served(connection: Connection, site: str, pseudonym: bytes) -> Sequence[Row[Any]]:
+def move_served(connection: Connection, site: str, old: Sequence[bytes], new: bytes) -> None:
+    """Let what was shown to somebody under old pseudonyms stand under the new one. What stands there already keeps both its times."""
+    here = (_served.site == site, _served.pseudonym.in_(old))
+    for row in connection.execute(select(served_notices).where(*here)).all():
+        key = {"site": site, "pseudonym": new, "notice": row.notice, "version": row.version, "locale": row.locale}
+        _note(connection, key, row.first_ms, row.last_ms)
+    connection.execute(delete(served_notices).where(*here))
+
+
+def served(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> Sequence[Row[Any]]:
     """What was shown to somebody, in order, with the hash of the text."""
     texts = (
         (_versions.site == _served.site)
@@ -98,7 +104,7 @@ def served(connection: Connection, site: str, pseudonym: bytes) -> Sequence[Row[
         & (_versions.locale == _served.locale)
     )
     query = select(served_notices, _versions.sha256).join(notice_versions, texts)
-    return connection.execute(query.where(_served.site == site, _served.pseudonym == pseudonym).order_by(_served.first_ms)).all()
+    return connection.execute(query.where(_served.site == site, _served.pseudonym.in_(pseudonyms)).order_by(_served.first_ms)).all()
 
 
 def forget_served(connection: Connection, site: str, before_ms: int) -> int:
@@ -115,6 +121,16 @@ def last_place(connection: Connection, site: str, notice: str) -> int:
     """The place of a notice's newest version; 0 before the first."""
     query = select(func.max(_versions.place)).where(_versions.site == site, _versions.notice == notice)
     return int(connection.scalar(query) or 0)
+
+
+def _note(connection: Connection, key: dict[str, Any], first_ms: int, last_ms: int) -> None:
+    here = [_served[name] == value for name, value in key.items()]
+    known = connection.execute(select(_served.first_ms, _served.last_ms).where(*here).with_for_update()).first()
+    if known is None:
+        connection.execute(insert(served_notices).values(**key, first_ms=first_ms, last_ms=last_ms))
+    else:
+        times = {"first_ms": min(first_ms, known.first_ms), "last_ms": max(last_ms, known.last_ms)}
+        connection.execute(update(served_notices).where(*here).values(**times))
 
 
 def _ends_with_version(version: str) -> str:

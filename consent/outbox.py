@@ -6,7 +6,7 @@ A message names a receipt, a purpose and a state, and no person: whoever recorde
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -29,21 +29,22 @@ class Event(StrEnum):
     STALE = "consent.stale"
 
 
-def changed(connection: Connection, row: Mapping[str, Any], *, before: str | None, now_ms: int) -> None:
-    """Tell of a new record. A refusal after a grant ends it and is told as `consent.withdrawn`; any other refusal is nothing new."""
-    if row["state"] == State.STALE:
-        _announce(connection, Event.STALE, row, now_ms=now_ms)
-    elif row["state"] == State.GRANTED:
-        _announce(connection, Event.GRANTED, row, now_ms=now_ms)
-    elif row["state"] == State.WITHDRAWN or before == State.GRANTED:
-        _announce(connection, Event.WITHDRAWN, row, now_ms=now_ms)
+def changed(connection: Connection, site: str, records: Iterable[tuple[Mapping[str, Any], str | None]], *, now_ms: int) -> None:
+    """Tell of new records of a site, each with the state before it. A refusal after a grant ends it and is told as `consent.withdrawn`; any
+    other refusal is nothing new.
+    """
+    told = [(event, row) for row, before in records if (event := _event_of(row["state"], before)) is not None]
+    if told:
+        listening = store.listening(connection, site)
+        for event, row in told:
+            _announce(connection, listening[event], event, row, now_ms=now_ms)
 
 
 def stale(connection: Connection, site: str, seqs: Iterable[int], *, now_ms: int) -> None:
     """Tell of grants that a new notice has made stale, by the numbers of the records they rest on. For the transaction that does so."""
-    if store.listening(connection, site, Event.STALE):
+    if names := store.listening(connection, site)[Event.STALE]:
         for row in store.records(connection, site, seqs):
-            _announce(connection, Event.STALE, dict(row._mapping), now_ms=now_ms)
+            _announce(connection, names, Event.STALE, dict(row._mapping), now_ms=now_ms)
 
 
 def announce_lapses(engine: Engine, site: str, *, now_ms: int) -> None:
@@ -52,14 +53,21 @@ def announce_lapses(engine: Engine, site: str, *, now_ms: int) -> None:
         after_ms = store.mark(connection, site)
         if after_ms is not None and after_ms >= now_ms:
             return
-        if after_ms is not None and store.listening(connection, site, Event.EXPIRED):
+        if after_ms is not None and (names := store.listening(connection, site)[Event.EXPIRED]):
             for row in store.lapses(connection, site, after_ms=after_ms, until_ms=now_ms):
-                _announce(connection, Event.EXPIRED, dict(row._mapping), now_ms=now_ms)
+                _announce(connection, names, Event.EXPIRED, dict(row._mapping), now_ms=now_ms)
         store.set_mark(connection, site, now_ms, known=after_ms is not None)
 
 
-def _announce(connection: Connection, event: Event, row: Mapping[str, Any], *, now_ms: int) -> None:
-    names = store.listening(connection, row["site"], event)
+def _event_of(state: str, before: str | None) -> Event | None:
+    if state == State.STALE:
+        return Event.STALE
+    if state == State.GRANTED:
+        return Event.GRANTED
+    return Event.WITHDRAWN if state == State.WITHDRAWN or before == State.GRANTED else None
+
+
+def _announce(connection: Connection, names: Sequence[str], event: Event, row: Mapping[str, Any], *, now_ms: int) -> None:
     if not names:
         return
     content = {

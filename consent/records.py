@@ -16,13 +16,18 @@ from consent.tables import consent_records
 from tacit.core.clock import iso
 from tacit.core.evidence import canonical
 
-NOT_COMMITTED = frozenset({"seq", "nonce", "evidence_index"})
-"""Columns that are no part of what a record says."""
+NOT_COMMITTED = frozenset({"seq", "nonce", "evidence_index", "pseudonym"})
+"""Columns that are no part of what a record says. The pseudonym changes with the lookup key; `who` stands for the person instead."""
 
 _FACTS = tuple(column.name for column in consent_records.columns if column.name not in NOT_COMMITTED)
+_BEFORE_WHO = (
+    *("receipt_id", "site", "pseudonym", "purpose", "state", "reason", "method", "notice", "jurisdiction", "signals"),
+    *("rule_version", "age_band", "at_ms", "expires_ms"),
+)
+"""What records without `who` were committed to, when lookup keys could not be replaced."""
 
 
-def row(receipt_id: str, site: str, *, pseudonym: bytes, change: Change, how: Circumstances, now_ms: int) -> dict[str, Any]:
+def row(receipt_id: str, site: str, *, pseudonym: bytes, who: bytes, change: Change, how: Circumstances, now_ms: int) -> dict[str, Any]:
     """A new record, with a nonce of its own."""
     return {
         "receipt_id": receipt_id,
@@ -40,23 +45,30 @@ def row(receipt_id: str, site: str, *, pseudonym: bytes, change: Change, how: Ci
         "at_ms": now_ms,
         "expires_ms": change.expires_ms,
         "nonce": secrets.token_bytes(16),
+        "who": who,
+        "client_at_ms": how.client_at_ms,
     }
 
 
 def commitment(record: Mapping[str, Any]) -> str:
     """HMAC-SHA256 of the canonical record under its nonce, in hexadecimal: tells nothing, and fits no record once the nonce is gone."""
-    facts = {name: record[name] for name in _FACTS}
-    facts["pseudonym"] = bytes(facts["pseudonym"]).hex()
+    facts = {name: record[name] for name in (_FACTS if record["who"] is not None else _BEFORE_WHO)}
+    facts |= {name: bytes(value).hex() for name, value in facts.items() if isinstance(value, bytes | memoryview)}
     return hmac.digest(record["nonce"], canonical(facts), "sha256").hex()
 
 
-def decision(change: Change, committed: str) -> dict[str, Any]:
-    """What a receipt says about one purpose. With the commitment its holder finds the record in the evidence log."""
+def decision(change: Change, committed: str, *, held: str | None = None) -> dict[str, Any]:
+    """What a receipt says about one purpose. With the commitment its holder finds the record in the evidence log.
+
+    `held` is `objected` or `restricted` where the person's own request keeps the choice from taking effect.
+    """
     terms = TERMS[change.purpose]
     return {
         "purpose": change.purpose,
         "title": terms.title,
+        "description": terms.description,
         "basis": terms.basis,
+        "held": held,
         "state": change.state.value,
         "reason": change.cause.value,
         "expires_at": iso(change.expires_ms) if change.expires_ms is not None else None,
@@ -65,10 +77,11 @@ def decision(change: Change, committed: str) -> dict[str, Any]:
 
 
 def shown(stored: Row[Any]) -> dict[str, Any]:
-    """An entry of a history: everything but the pseudonym, the nonce and the record's number."""
+    """An entry of a history: everything but what stands for the person, the nonce and the record's number."""
     return {
         "receipt_id": stored.receipt_id,
         "at": iso(stored.at_ms),
+        "client_at": iso(stored.client_at_ms) if stored.client_at_ms is not None else None,
         "purpose": stored.purpose,
         "state": stored.state,
         "reason": stored.reason,

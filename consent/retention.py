@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -35,9 +36,13 @@ class Job:
 
 def jobs(site: Site) -> tuple[Job, ...]:
     """All jobs of a site, with its own limits."""
+    # Who once agreed, perhaps in a place with opt-in rules, must not become a stranger of whom something is presumed.
+    presumes = site.terms.opt_out or site.terms.bias_detection is not None
+    records = partial(store.delete_records, forget_lapsed=not presumes)
     return (
-        Job("records", "consent records after a grant has lapsed or a choice was made", site.retention.records_ms, store.delete_records),
+        Job("records", "consent records after a grant has lapsed or a choice was made", site.retention.records_ms, records),
         Job("messages", "webhook messages that were delivered or given up", site.retention.messages_ms, store.delete_messages),
+        Job("rights", "rights requests after they were finished", site.retention.records_ms, store.delete_requests),
         Job("served", "who was shown which notice, since the last time", site.retention.served_ms, notices_store.forget_served),
         Job("idempotency", "idempotency keys, as keyed hashes", store.IDEMPOTENCY_MS, store.delete_keys),
     )

@@ -9,15 +9,17 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from consent.models import State
 from consent.officer_tables import retention_permits, retention_runs, webhook_outbox
+from consent.rights_tables import rights_requests
 from consent.store import KEY_LIFETIME_MS
-from consent.tables import consent_records, consent_state, idempotency
+from consent.tables import consent_receipts, consent_records, consent_state, idempotency
 from consent.webhooks_store import PENDING
 
 
-def delete_records(connection: Connection, site: str, before_ms: int) -> int:
+def delete_records(connection: Connection, site: str, before_ms: int, *, forget_lapsed: bool = True) -> int:
     """Delete records that ended before a moment: a grant when it lapsed, any other record when it was made. How many.
 
-    What a person said last stays in force as one row without its record, but for a grant that lapsed: a refusal is never forgotten.
+    What a person said last stays in force as one row without its record, but for a grant that lapsed: a refusal, an objection or a
+    restriction is never forgotten. Neither is a lapsed grant without `forget_lapsed`, where something is presumed of strangers.
     A record whose commitment is not in evidence yet stays until it is.
     """
     ended = func.coalesce(consent_records.c.expires_ms, consent_records.c.at_ms) < before_ms
@@ -29,8 +31,17 @@ def delete_records(connection: Connection, site: str, before_ms: int) -> int:
     connection.execute(delete(retention_permits).where(retention_permits.c.site == site))
     granted = consent_state.c.state.in_((State.GRANTED.value, State.STALE.value))
     lapsed = (consent_state.c.site == site, granted, consent_state.c.expires_ms < before_ms)
-    connection.execute(delete(consent_state).where(*lapsed))
+    free = (consent_state.c.objected_ms.is_(None), consent_state.c.restricted_ms.is_(None))
+    if forget_lapsed:
+        connection.execute(delete(consent_state).where(*lapsed, *free))
+    connection.execute(delete(consent_receipts).where(consent_receipts.c.site == site, consent_receipts.c.until_ms < before_ms))
     return found.rowcount
+
+
+def delete_requests(connection: Connection, site: str, before_ms: int) -> int:
+    """Delete rights requests that were finished before a moment and are in evidence. How many."""
+    old = (rights_requests.c.site == site, rights_requests.c.finished_ms < before_ms, rights_requests.c.evidence_index.is_not(None))
+    return connection.execute(delete(rights_requests).where(*old)).rowcount
 
 
 def delete_messages(connection: Connection, site: str, before_ms: int) -> int:

@@ -5,8 +5,8 @@ By default nothing is presumed. Two declarations change that, each for its own p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consent.jurisdictions import SOLD_OR_TARGETED, Jurisdiction, Regime, jurisdiction_of
@@ -37,6 +37,19 @@ class SiteRules:
     def opt_out_holds(self) -> bool:
         """Whether the silent may be counted: the site says so, and so does the law where its visitors are."""
         return self.opt_out and self.place(None).regime is Regime.OPT_OUT
+
+    @property
+    def presumable(self) -> frozenset[str]:
+        """The purposes for which something may be presumed of the silent, now or at another time."""
+        sold = SOLD_OR_TARGETED if self.opt_out_holds else ()
+        return frozenset(sold if self.necessity is None else (*sold, FAIRNESS_AUDIT))
+
+    def with_keys(self, versions: Collection[int]) -> SiteRules:
+        """The rules while these versions of the site's lookup key are live.
+
+        Once the first is destroyed, whoever said no under it can never be told from the silent, so nothing is presumed of anybody.
+        """
+        return self if 1 in versions else replace(self, opt_out=False, necessity=None)
 
     def presumed(self, *, now_ms: int) -> Mapping[str, Standing]:
         """What stands for a purpose without a record, for people of whom nothing is known."""

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from consent.models import ConsentRequest, Notice, Signals
 from consent.service import PAGE
+from tacit.core.clock import from_iso
 
 
 def _not_blank(text: str) -> str:
@@ -32,20 +33,26 @@ LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$"
 Label = Annotated[str, Field(pattern=LABEL)]
 NOT_BLANK: JsonDict = {"pattern": r"[^\s\x1c-\x1f\x85]"}
 Subject = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=NOT_BLANK), AfterValidator(_not_blank)]
+_DAY = (
+    "20([0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
+    "|(0[048]|[2468][048]|[13579][26])-02-29)"
+)
+Moment = Annotated[
+    str, Field(pattern=rf"^{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,6}})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$")
+]
+"""A time of this century with its zone, for example `2026-01-31T12:00:00Z`; the schema says all of it."""
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 SignalText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,8192}$")]
 
 
-def _given(name: str, schema: JsonDict) -> JsonDict:
-    return {"required": [name], "properties": {name: schema}}
+class Strict(BaseModel):
+    """Refuses unknown keys and conversions, and shows no input in its errors."""
 
-
-class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-class NoticeBody(_Strict):
+class NoticeBody(Strict):
     """The text that was shown: its id, version and locale, and the SHA-256 of its bytes."""
 
     id: Label
@@ -58,7 +65,7 @@ class NoticeBody(_Strict):
         return Notice(self.id, self.version, self.locale, self.sha256.lower())
 
 
-class SignalsBody(_Strict):
+class SignalsBody(Strict):
     """Signals of the browser. TCF and GPP strings are kept as proof; `gpc: true` removes, like the header."""
 
     tcf: SignalText | None = None
@@ -70,10 +77,9 @@ class SignalsBody(_Strict):
         return Signals(self.tcf, self.gpp, header or self.gpc is True)
 
 
-_SIGNALS: JsonValue = [_given("tcf", {"type": "string"}), _given("gpp", {"type": "string"}), _given("gpc", {"const": True})]
+class OfPerson(Strict):
+    """A request about one person, by a presented identifier."""
 
-
-class _OfPerson(_Strict):
     subject: Subject = Field(repr=False)
     id_type: Word = "user"
 
@@ -91,7 +97,7 @@ _CHOICE_OR_SIGNAL: JsonDict = {
 }
 
 
-class ConsentBody(_OfPerson):
+class ConsentBody(OfPerson):
     """`POST /v1/consents`. Without `purposes`, what `signals` say is recorded; one of the two is needed."""
 
     model_config = ConfigDict(json_schema_extra=_CHOICE_OR_SIGNAL)
@@ -103,6 +109,7 @@ class ConsentBody(_OfPerson):
     signals: SignalsBody = SignalsBody()
     age_band: Label | None = None
     parental: bool = False
+    at: Moment | None = None
 
     @model_validator(mode="after")
     def _something_is_said(self) -> ConsentBody:
@@ -122,10 +129,11 @@ class ConsentBody(_OfPerson):
             signals=self.signals.value(header=gpc),
             age_band=self.age_band,
             parental=self.parental,
+            client_at_ms=from_iso(self.at) if self.at is not None else None,
         )
 
 
-class _OfPurposes(_OfPerson):
+class _OfPurposes(OfPerson):
     purposes: Annotated[list[PurposeName], Field(min_length=1, max_length=16)] | None = None
 
 
@@ -151,7 +159,7 @@ def _either(one: str, other: str) -> JsonDict:
     return {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
 
 
-class NoticeTextBody(_Strict):
+class NoticeTextBody(Strict):
     """`PUT /v1/notices/{id}`: one locale of one version. `text` or `sha256` of its bytes in UTF-8, or both."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [_either("text", "sha256"), _either("sha256", "text")]})
@@ -163,7 +171,7 @@ class NoticeTextBody(_Strict):
     material: bool = False
 
 
-class ServedBody(_OfPerson):
+class ServedBody(OfPerson):
     """`POST /v1/notices/{id}/served`."""
 
     version: Label
@@ -177,9 +185,18 @@ class HistoryBody(_OfPurposes):
     cursor: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")] | None = None
 
 
+class ReceiptBody(OfPerson):
+    """`POST /v1/consents/receipt`."""
+
+    receipt_id: Annotated[str, Field(pattern=r"^rcpt_[0-9a-hjkmnp-tv-z]{26}$")]
+
+
 KNOWN_NAMES = frozenset(
     name
-    for body in (ConsentBody, QueryBody, ExplainBody, WithdrawBody, HistoryBody, NoticeBody, SignalsBody, NoticeTextBody, ServedBody)
+    for body in (
+        *(ConsentBody, QueryBody, ExplainBody, WithdrawBody, HistoryBody, ReceiptBody),
+        *(NoticeBody, SignalsBody, NoticeTextBody, ServedBody),
+    )
     for name in body.model_fields
 ) | {"measurement", "personalisation", "fairness_audit"}
 """The only names that an error's pointer may repeat."""

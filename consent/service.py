@@ -6,34 +6,39 @@ and whoever repeats a request gets the same answer.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
-from consent import notices_store, outbox, records, standings, store
-from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, IdempotencyConflict, NothingSaid, UnknownPurpose
+from consent import erasure_store, notices_store, outbox, receipts, records, repeats, standings, store
+from consent.errors import AlreadyRecorded, CursorInvalid, GrantLapsed, NothingSaid, ReceiptUnknown, UnknownPurpose
 from consent.gate import decide
 from consent.hearing import hear
-from consent.models import STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
-from consent.ports import ChoiceCounter, StagedData
+from consent.models import HOLDS, STRICTEST, Cause, Change, Circumstances, ConsentRequest, State
+from consent.ports import ChoiceCounter, InclusionProofs, NothingProven, StagedData
 from consent.purposes import RULE_SHA256, RULE_VERSION
 from consent.receipts import Receipt, Receipts
 from consent.rules import Rules, SiteRules
 from consent.subjects import Subjects
 from consent.weighing import judged
-from tacit.core.clock import Clock, iso
+from tacit.core.clock import Clock
 from tacit.core.db import reading, writing
 from tacit.core.declaration import PURPOSES
 from tacit.core.errors import StorageUnavailable
-from tacit.core.evidence import Entry, canonical
+from tacit.core.evidence import Entry
 from tacit.core.ids import new_id
 from tacit.core.logs import Log
+from tacit.core.mac import subject_bytes
 
 PAGE = 100
 """The most records of a history that one answer holds."""
+
+T = TypeVar("T")
 
 _ATTEMPTS = 10
 _log = Log("consent")
@@ -52,10 +57,12 @@ class ConsentService:
         clock: Clock,
         *,
         rules: Rules | None = None,
+        controllers: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        log: InclusionProofs | None = None,
     ) -> None:
         self._engine, self._subjects, self._staged = engine, subjects, staged
-        self._choices, self._signer, self._clock = choices, signer, clock
-        self._rules = rules or Rules()
+        self._choices, self._signer, self._clock, self._controllers = choices, signer, clock, controllers
+        self._rules, self._log = rules or Rules(), log or NothingProven()
 
     def record(self, site: str, request: ConsentRequest, *, idempotency_key: str | None = None) -> Receipt:
         """Record a person's answer, or what the signals say where no purpose was asked. Signals and age turn grants into refusals.
@@ -113,18 +120,21 @@ class ConsentService:
         which the person should not be asked again (null when they may be).
         """
         named = _known(PURPOSES if purposes is None else purposes)
-        pseudonym, now_ms = self._subjects.pseudonym(site, id_type, subject), self._clock.now_ms()
-        with reading(self._engine) as connection:
-            rows = store.current(connection, site, pseudonym)
-        standing = standings.of(rows, self._rules.of(site), now_ms=now_ms)
+        person, now_ms = subject_bytes(id_type, subject), self._clock.now_ms()
+        pseudonyms, rows = self._read(site, person, store.current)
+        rules = self._rules.of(site).with_keys(self._subjects.ring(site).versions)
+        if any(row.pseudonym != pseudonyms[0] for row in rows.values()):
+            with suppress(StorageUnavailable):  # what was asked is answered; the next contact moves the rows
+                self._subjects.bring_forward(site, [person])
+        standing = standings.of(rows, rules, now_ms=now_ms)
         answer: dict[str, Any] = {}
         for purpose in named:
             row, decision = rows.get(purpose), decide(standing.get(purpose), gpc=gpc, now_ms=now_ms)
             answer[purpose] = {
-                "state": row.state if row is not None else None,
+                "state": standings.said(row),
                 "outcome": decision.outcome.value,
                 "reason": str(decision.reason),
-                **standings.times(row, self._rules.of(site), now_ms=now_ms),
+                **standings.times(row, rules, now_ms=now_ms),
             }
         return {"purposes": answer, "rule_version": RULE_VERSION, "rule_sha256": RULE_SHA256}
 
@@ -146,25 +156,60 @@ class ConsentService:
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
             raise CursorInvalid
         named, start, size = _known(PURPOSES if purposes is None else purposes), int(cursor or 0), max(1, min(limit, PAGE))
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)
-        with reading(self._engine) as connection:
-            rows = store.history(connection, site, pseudonym, purposes=named, start=start, limit=size + 1)
-            served = notices_store.served(connection, site, pseudonym) if not start else ()
+
+        def look(connection: Connection, site: str, pseudonyms: Sequence[bytes]) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+            rows = store.history(connection, site, pseudonyms, purposes=named, start=start, limit=size + 1)
+            return rows, notices_store.served(connection, site, pseudonyms) if not start else ()
+
+        _, (rows, served) = self._read(site, subject_bytes(id_type, subject), look)
         answer: dict[str, Any] = {"records": [records.shown(row) for row in rows[:size]]}
         if served:
             answer["served"] = [records.shown_served(row) for row in served]
         return answer | {"next": str(start + size) if len(rows) > size else None}
 
+    def receipt(self, site: str, id_type: str, subject: str, receipt_id: str) -> dict[str, Any]:
+        """A person's receipt again, word for word, with where its commitments stand in the evidence log. Raises `ReceiptUnknown`.
+
+        `index` and `inclusion`, the log's proof that it stands there, are null until the log has the commitment.
+        """
+        look = partial(store.receipt, receipt_id=receipt_id)
+        _, (said, rows) = self._read(site, subject_bytes(id_type, subject), look)
+        if not said:
+            raise ReceiptUnknown
+        evidence = [
+            {
+                "purpose": row.purpose,
+                "commitment": records.commitment(dict(row._mapping)),
+                "index": row.evidence_index,
+                "inclusion": self._log.inclusion(row.evidence_index) if row.evidence_index is not None else None,
+            }
+            for row in rows
+        ]
+        return {"receipt": self._signer.sign(said), "evidence": evidence}
+
     def pending_evidence(self, limit: int) -> list[tuple[int, Entry]]:
-        """Records that the evidence log does not know yet, as entries that hold a commitment and nothing else."""
+        """Records that the evidence log does not know yet, as entries that hold a commitment and nothing else.
+
+        Commitments to records that were erased before the log had them have negative numbers.
+        """
         with reading(self._engine) as connection:
-            rows = store.unevidenced(connection, limit)
-        return [(row.seq, Entry("consent.changed", row.site, {"commitment": records.commitment(dict(row._mapping))})) for row in rows]
+            rows, loose = store.unevidenced(connection, limit), erasure_store.loose(connection, limit)
+        found = [(-row.seq, row.site, row.commitment) for row in loose]
+        found += [(row.seq, row.site, records.commitment(dict(row._mapping))) for row in rows]
+        return [(number, Entry("consent.changed", site, {"commitment": committed})) for number, site, committed in found]
 
     def set_evidence(self, indices: Mapping[int, int]) -> None:
         """Note which index in the evidence log each record got."""
         with writing(self._engine) as connection:
-            store.set_evidence(connection, indices)
+            store.set_evidence(connection, {seq: index for seq, index in indices.items() if seq > 0})
+            erasure_store.drop_loose(connection, [-seq for seq in indices if seq < 0])
+
+    def _read(self, site: str, person: bytes, look: Callable[[Connection, str, Sequence[bytes]], T]) -> tuple[tuple[bytes, ...], T]:
+        """A person's pseudonyms, newest first, and what `look` finds under them while no key can come or go."""
+        self._subjects.ring(site)
+        with reading(self._engine) as connection:
+            pseudonyms = self._subjects.held(site, connection).pseudonyms(person)
+            return pseudonyms, look(connection, site, pseudonyms)
 
     def _write(
         self,
@@ -179,21 +224,19 @@ class ConsentService:
         now_ms: int,
         only_first: bool = False,
     ) -> Receipt:
-        pseudonym = self._subjects.pseudonym(site, id_type, subject)  # before the transaction: the first one of a site makes its key
-        repeat = None
-        if key is not None:
-            request = canonical({**asked, **how.to_json(), "who": pseudonym.hex()})
-            repeat = store.Repeat(self._subjects.fingerprint(site, b"key " + key.encode()), self._subjects.fingerprint(site, request))
+        person = subject_bytes(id_type, subject)
+        self._subjects.ring(site)  # before the transaction: the first call of a site makes its key
+        repeat = repeats.repeat(self._subjects, site, key, {**asked, **how.to_json()}, person=person)
         for _ in range(_ATTEMPTS):
             try:
                 with writing(self._engine) as connection:
-                    if repeat and (earlier := _replayed(connection, site, repeat, now_ms=now_ms)):
+                    if earlier := repeats.replayed(connection, site, repeat, now_ms=now_ms):
                         return earlier
                     text = standings.text(connection, site, how.notice)  # before any other lock
                     made = text.rule(changes)
                     if only_first:
-                        made = _unknown(connection, site, pseudonym, made)
-                    receipt = self._apply(connection, site, pseudonym, made, how, now_ms=now_ms, staged_as=(id_type, subject), text=text)
+                        made = _unknown(connection, site, self._subjects.settle(site, person, connection), made)
+                    receipt = self.apply(connection, site, made, how, now_ms=now_ms, staged_as=(id_type, subject), text=text)
                     if repeat:
                         store.remember(connection, site, repeat, receipt, now_ms=now_ms)
                 break
@@ -204,45 +247,54 @@ class ConsentService:
         self._count(site, id_type, subject, {change.purpose: change.state.value for change in made})
         return receipt
 
-    def _apply(
+    def apply(
         self,
         connection: Connection,
         site: str,
-        pseudonym: bytes,
         changes: Sequence[Change],
         how: Circumstances,
         *,
         now_ms: int,
         staged_as: tuple[str, str],
-        text: standings.TextStanding,
+        text: standings.TextStanding = standings.NO_TEXT,
     ) -> Receipt:
+        """Make changes of one person, `staged_as` (id type, subject), rule within the caller's transaction on the intake vault."""
+        person = subject_bytes(*staged_as)
+        ring = self._subjects.held(site, connection)
+        pseudonym = self._subjects.settle(site, person, connection, ring=ring)
         before = store.locked_states(connection, site, pseudonym, [change.purpose for change in changes])
         receipt_id = new_id("rcpt", now_ms=now_ms)
-        decisions = []
+        who = ring.on_receipt(receipt_id, person)
+        decisions, rows, told = [], [], []
         for change in changes:
-            row = records.row(receipt_id, site, pseudonym=pseudonym, change=change, how=how, now_ms=now_ms)
-            store.append(connection, row, known=change.purpose in before)
-            outbox.changed(connection, row, before=before.get(change.purpose), now_ms=now_ms)
-            decisions.append(records.decision(change, records.commitment(row)))
+            row = records.row(receipt_id, site, pseudonym=pseudonym, who=who, change=change, how=how, now_ms=now_ms)
+            rows.append(row)
+            held = before.get(change.purpose) if before.get(change.purpose) in HOLDS else None
+            if held is None or change.state is State.WITHDRAWN:  # a grant that waits is told when the hold is lifted
+                told.append((row, before.get(change.purpose)))
+            decisions.append(records.decision(change, records.commitment(row), held=held))
+        store.append(connection, rows, known=before)
+        outbox.changed(connection, site, told, now_ms=now_ms)
         removed = [c.purpose for c in changes if c.state not in (State.GRANTED, State.STALE)]
-        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose, State.GRANTED) != State.GRANTED]
+        let_in = (State.GRANTED, *HOLDS)  # a grant under an objection lets nothing in: lifting the objection does
+        readmitted = [c.purpose for c in changes if c.state is State.GRANTED and before.get(c.purpose, State.GRANTED) not in let_in]
         if removed:
             self._staged.withdraw(site, *staged_as, removed, connection)
         if readmitted:
             self._staged.readmit(site, *staged_as, readmitted, connection)
-        return self._signer.sign(
-            {
-                "receipt_id": receipt_id,
-                "site": site,
-                "at": iso(now_ms),
-                "decisions": decisions,
-                "rule_version": RULE_VERSION,
-                "rule_sha256": RULE_SHA256,
-                "withdraw": "POST /v1/consents/withdraw",
-                **how.to_json(),
-                "notice": text.to_json(how.notice),
-            }
+        payload = receipts.payload(
+            receipt_id,
+            site,
+            decisions,
+            how,
+            who=who,
+            notice=text.to_json(how.notice),
+            controller=self._controllers.get(site),
+            now_ms=now_ms,
         )
+        until_ms = max(change.expires_ms or now_ms for change in changes)
+        store.keep_receipt(connection, site, payload, until_ms=until_ms)
+        return self._signer.sign(payload)
 
     def _count(self, site: str, id_type: str, subject: str, choices: Mapping[str, str]) -> None:
         try:
@@ -256,7 +308,7 @@ def changes_of(request: ConsentRequest, rules: SiteRules, *, now_ms: int) -> lis
     if request.purposes or not request.signals.any():
         _known(list(request.purposes))
     heard = hear(request.signals, id_type=request.id_type, now_ms=now_ms)
-    changes = judged(request, heard, rules.place(request.jurisdiction), now_ms=now_ms)
+    changes = judged(request, heard, rules.place(request.jurisdiction), presumed=rules.presumable, now_ms=now_ms)
     if not changes:
         raise NothingSaid
     return changes
@@ -264,7 +316,8 @@ def changes_of(request: ConsentRequest, rules: SiteRules, *, now_ms: int) -> lis
 
 def circumstances(request: ConsentRequest) -> Circumstances:
     """How a request came about."""
-    return Circumstances(request.method, request.jurisdiction, request.notice, request.signals, request.age_band, request.parental)
+    said = (request.notice, request.signals, request.age_band, request.parental, request.client_at_ms)
+    return Circumstances(request.method, request.jurisdiction, *said)
 
 
 def _known(purposes: Sequence[str]) -> list[str]:
@@ -279,13 +332,3 @@ def _unknown(connection: Connection, site: str, pseudonym: bytes, changes: Seque
     if not fresh:
         raise AlreadyRecorded
     return fresh
-
-
-def _replayed(connection: Connection, site: str, repeat: store.Repeat, *, now_ms: int) -> Receipt | None:
-    found = store.answered(connection, site, repeat, now_ms=now_ms)
-    if found is None:
-        return None
-    request_mac, response = found
-    if not hmac.compare_digest(request_mac, repeat.request_mac):
-        raise IdempotencyConflict
-    return response

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from consent import notices_store
-from consent.models import Cause, Change, Notice, Standing, State
+from consent.models import HOLDS, NOT_ASKED, Cause, Change, Notice, Standing, State
 from consent.rules import SiteRules
 from tacit.core.clock import iso
 
@@ -22,7 +22,12 @@ _NOBODYS_CHOICE = frozenset({Cause.SIGNAL_INVALID.value, Cause.SIGNAL_UNREADABLE
 def of(rows: Mapping[str, Row[Any]], rules: SiteRules, *, now_ms: int) -> dict[str, Standing]:
     """The standings that the gate would read for one person, by purpose."""
     silent = rules.presumed_in([row.jurisdiction for row in rows.values()], now_ms=now_ms)
-    return {**silent, **{purpose: (row.cause or row.state, row.expires_ms) for purpose, row in rows.items()}}
+    return {**silent, **{purpose: (_told(row), row.expires_ms) for purpose, row in rows.items()}}
+
+
+def said(row: Row[Any] | None) -> str | None:
+    """What a person last said about a purpose, whatever stands over it; None for somebody who was never asked."""
+    return row.state if row is not None and row.state != NOT_ASKED else None
 
 
 def times(row: Row[Any] | None, rules: SiteRules, *, now_ms: int) -> dict[str, str | None]:
@@ -34,7 +39,14 @@ def times(row: Row[Any] | None, rules: SiteRules, *, now_ms: int) -> dict[str, s
     }
 
 
+def _told(row: Row[Any]) -> str:
+    return str(row.effective if row.effective in HOLDS else row.cause or row.state)
+
+
 def _ask_again_ms(row: Row[Any], rules: SiteRules, *, now_ms: int) -> int | None:
+    if row.effective in HOLDS:
+        since: int = max(row.objected_ms or 0, row.restricted_ms or 0)
+        return min(since, now_ms) + rules.place(row.jurisdiction).ask_again_days * _DAY_MS
     if row.state == State.GRANTED:
         return row.expires_ms  # type: ignore[no-any-return]
     if row.state == State.STALE or row.cause in _NOBODYS_CHOICE or row.at_ms is None:
@@ -64,10 +76,13 @@ class TextStanding:
         return None if notice is None else notice.to_json() | {"registered": self.registered}
 
 
+NO_TEXT = TextStanding(None, outdated=False)
+
+
 def text(connection: Connection, site: str, notice: Notice | None) -> TextStanding:
     """How a notice stands until the transaction ends. Takes a lock and so comes before everything else in it."""
     if notice is None:
-        return TextStanding(None, outdated=False)
+        return NO_TEXT
     notices_store.hold(connection, site, notice.id, alone=False)
     found = notices_store.standing(connection, site, notice)
     return TextStanding(found.registered, found.outdated)

@@ -29,6 +29,9 @@ consent_records = Table(
     Column("expires_ms", BigInteger),
     Column("nonce", LargeBinary(16), nullable=False),
     Column("evidence_index", BigInteger),
+    # Sixteen bytes that stand for the person on this receipt alone; unlike `pseudonym` they never change, so they can be committed to.
+    Column("who", LargeBinary(16)),
+    Column("client_at_ms", BigInteger),
     Index("ix_consent_records_person", "site", "pseudonym", "seq"),
     Index("ix_consent_records_evidence_index", "evidence_index"),
     sqlite_autoincrement=True,
@@ -45,6 +48,9 @@ consent_state = Table(
     Column("state", String(16), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("expires_ms", BigInteger),
+    # Since when the person objects, or has restricted processing: whatever the state is, the gate refuses until it is lifted.
+    Column("objected_ms", BigInteger),
+    Column("restricted_ms", BigInteger),
     Column("cause", String(32)),
     Column("jurisdiction", String(64)),
     Index("ix_consent_state_lapses", "site", "expires_ms"),
@@ -67,4 +73,38 @@ idempotency = Table(
     Column("request_mac", LargeBinary(32), nullable=False),
     Column("response", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False, index=True),
+    # A keyed hash of the person, so that erasure finds the answers that are kept for repeats.
+    Column("person", LargeBinary(32)),
+    Index("ix_idempotency_person", "site", "person"),
+)
+
+subject_keys = Table(
+    "subject_keys",
+    intake_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("created_ms", BigInteger, nullable=False),
+    # When an older key is to be destroyed, when it was, and where that stands in the evidence log.
+    Column("destroy_ms", BigInteger),
+    Column("destroyed_ms", BigInteger),
+    Column("evidence_index", BigInteger),
+)
+
+# The triggers that keep `consent_records` as they are let one person's records be re-keyed or erased while a row stands here, which a
+# transaction writes and takes back itself.
+record_permits = Table(
+    "record_permits",
+    intake_metadata,
+    Column("site", String(64), primary_key=True),
+    Column("pseudonym", LargeBinary(32), primary_key=True),
+)
+
+consent_receipts = Table(
+    "consent_receipts",
+    intake_metadata,
+    Column("receipt_id", String(40), primary_key=True),
+    Column("site", String(64), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Index("ix_consent_receipts_until", "site", "until_ms"),
 )

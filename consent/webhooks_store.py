@@ -6,6 +6,7 @@ A message stands in the outbox if and only if the change that it tells of was co
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,10 +19,13 @@ from consent.tables import consent_records, consent_state
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
 
 
-def listening(connection: Connection, site: str, event: str) -> list[str]:
-    """Names of the webhooks of a site that want an event."""
-    rows = connection.execute(select(webhooks.c.name, webhooks.c.events).where(webhooks.c.site == site).order_by(webhooks.c.name))
-    return [row.name for row in rows if event in json.loads(row.events)]
+def listening(connection: Connection, site: str) -> defaultdict[str, list[str]]:
+    """Names of the webhooks of a site by the event that they want."""
+    names = defaultdict[str, list[str]](list)
+    for row in connection.execute(select(webhooks.c.name, webhooks.c.events).where(webhooks.c.site == site).order_by(webhooks.c.name)):
+        for event in json.loads(row.events):
+            names[event].append(row.name)
+    return names
 
 
 def find(connection: Connection, site: str, name: str | None = None) -> Sequence[Row[Any]]:

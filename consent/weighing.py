@@ -6,7 +6,7 @@ unless it is one of the few that may grant at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,11 +69,17 @@ def considered(request: ConsentRequest, purpose: str, heard: Iterable[Heard], pl
     return inputs
 
 
-def judged(request: ConsentRequest, heard: Sequence[Heard], place: Jurisdiction, *, now_ms: int) -> list[Change]:
-    """The changes that a request makes: one for each purpose asked, or for each that the signals say something about."""
+def judged(
+    request: ConsentRequest, heard: Sequence[Heard], place: Jurisdiction, *, presumed: Collection[str] = (), now_ms: int
+) -> list[Change]:
+    """The changes that a request makes: one for each purpose asked, or for each that the signals say something about.
+
+    Of purposes that may be `presumed` of the silent, what removes is recorded without being asked: a person who sent an opt-out, or is too
+    young, is not silent.
+    """
     changes = []
     for purpose in PURPOSES:
-        if request.purposes and purpose not in request.purposes:
+        if request.purposes and purpose not in request.purposes and purpose not in presumed:
             continue
         if not request.purposes and all(one.effects[purpose] is Effect.SILENT for one in heard):
             continue

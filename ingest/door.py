@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from consent.forwarding import Forwarding
 from consent.gate import Gate, Outcome, decide
 from consent.models import Standing
 from consent.subjects import Subjects
@@ -60,7 +61,8 @@ class Door:
 
     def __init__(self, declaration: Declaration, gate: Gate, subjects: Subjects, custody: Custody, staging: Staging, clock: Clock) -> None:
         self._plans = {name: SitePlan(site) for name, site in declaration.sites.items()}
-        self._gate, self._subjects, self._custody, self._staging, self._clock = gate, subjects, custody, staging, clock
+        self._gate, self._custody, self._staging, self._clock = gate, custody, staging, clock
+        self._forwarding = Forwarding(subjects)
         self._keys: dict[str, _Keys] = {}
         self._recent: dict[str, Recent] = {}
 
@@ -122,6 +124,10 @@ class Door:
         for keys in list(self._keys.values()):
             keys.speller.forget()
 
+    def settled(self) -> None:
+        """Wait until everybody who was met under an older lookup key has been moved. For tests and the end of a process."""
+        self._forwarding.settled()
+
     def tidy(self) -> bool:
         """Let go of the keys of windows that are over; whether any are still held. For a process without traffic to call."""
         self._staging.retire_closed()
@@ -135,18 +141,19 @@ class Door:
         self, site: str, measured: list[tuple[Event, list[Contribution]]], refused: Counter[str], *, gpc: bool, now_ms: int
     ) -> list[Admitted]:
         """The contributions that the people concerned allow, by one look at the gate."""
-        pseudonym = self._subjects.pseudonym
-        people: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        people: dict[tuple[str, str], bytes] = {}
         for event, _ in measured:
             who = (event.id_type, event.subject)
             if who not in people:
-                people[who] = (pseudonym(site, *who), subject_bytes(*who))
-        states = self._gate.states(site, list({consenting for consenting, _ in people.values()}))
+                people[who] = subject_bytes(*who)
+        states, under_older_keys = self._gate.standings(site, list(set(people.values())))
+        if under_older_keys:
+            self._forwarding.note(site, under_older_keys)
         decisions: dict[Standing | None, str] = {}
         admitted: list[Admitted] = []
         for event, contributions in measured:
-            consenting, person = people[event.id_type, event.subject]
-            said = states.get(consenting, _NOTHING)
+            person = people[event.id_type, event.subject]
+            said = states.get(person, _NOTHING)
             allowed, reason = [], ""
             for contribution in contributions:
                 standing = said.get(contribution[0])

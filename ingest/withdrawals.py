@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, or_, select, update
 
 from ingest.custody import Custody
 from ingest.errors import EpochKeyLost
@@ -69,6 +69,13 @@ class Withdrawals:
         window = self._staging.book(site).current()
         staged = declared.privacy.span_of(window.start) if window is not None else current  # ahead of us if the clock went back
         return sorted({current, near, staged, *self._custody.live_epochs(site, connection)})
+
+
+def is_dead(site: str, epoch_ms: int, purpose: str, who: bytes, window_ms: int, connection: Connection) -> bool:
+    """Whether rows of the person in a window that starts then are kept out of every release."""
+    one: dict[str, str | int | bytes] = {"site": site, "epoch_ms": epoch_ms, "purpose": purpose, "person": who}
+    row = connection.execute(select(tombstones.c.until_ms).where(_any_of([one]))).first()
+    return row is not None and (row.until_ms is None or row.until_ms > window_ms)
 
 
 def _any_of(named: Sequence[Mapping[str, str | int | bytes]]) -> ColumnElement[bool]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import HTTPException as RouteFault
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -34,6 +36,7 @@ import consent.api
 import consent.explain_api
 import consent.notices_api
 import consent.officers_api
+import consent.rights_api
 import consent.signals_api
 import consent.webhooks_api
 import dashboards.api
@@ -51,12 +54,14 @@ from tacit import __version__, officers_api, records, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import PUBLIC, Caller, KeyStore, Role
 from tacit.core.clock import Clock, SystemClock
+from tacit.core.declaration import Declaration
 from tacit.core.errors import (
     Forbidden,
     InvalidRequest,
     Malformed,
     NotFound,
     Problem,
+    RequestTooLarge,
     Unauthenticated,
     UnknownSite,
 )
@@ -76,15 +81,24 @@ STATUS: dict[str, int] = {
     "unknown-site": 404,
     "method-not-allowed": 405,
     "conflict": 409,
+    "limits-conflict": 409,
+    "nothing-to-correct": 409,
     "finding-changed": 412,
     "request-too-large": 413,
     "invalid-request": 422,
+    "pdf-unavailable": 501,
     "busy": 503,
     "storage-unavailable": 503,
 }
 """HTTP status of each problem type and of the types below it; anything that is not here is our fault and answers 500."""
 
 KEY_CACHE_SECONDS = 5.0
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread waits for the interpreter while batches of events keep it busy. A withdrawal runs in a thread and waits so at each step
+of each statement; Python's own 5 ms are made for throughput."""
+BODY_LIMIT = 2 * 1024 * 1024
+"""The most bytes of a body that any path takes; most take less. FastAPI reads a body before it asks who sent it."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS = {"application/json": {"schema": {"type": "object"}}}
@@ -171,27 +185,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
 
     app = FastAPI(title="Tacit", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     _handle_problems(app)
-    app.include_router(consent.api.router(services.consent, authorise, declaration=declaration))
-    app.include_router(consent.explain_api.router(services.explanations, authorise, declaration=declaration))
-    app.include_router(consent.notices_api.router(services.notices, services.rules, authorise))
-    app.include_router(consent.signals_api.router(authorise, clock or SystemClock()))
-    app.include_router(consent.officers_api.router(services.exports, services.retention, authorise))
-    app.include_router(consent.webhooks_api.router(services.webhooks, authorise))
-    app.include_router(privacy.api.router(services.releases, services.budget, services.plans, authorise))
-    app.include_router(privacy.estimates_api.router(services.releases, declaration, authorise))
-    app.include_router(adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root))
-    app.include_router(adjust.api.router(services.releases, ExperimentStore(services.vaults[1]), declaration, authorise))
-    app.include_router(adjust.policies_api.router(services.policies, declaration, authorise))
-    app.include_router(adjust.models_api.router(ModelStore(services.vaults[1]), services.policies, declaration, authorise))
-    app.include_router(audit.api.router(services.audits, authorise))
-    app.include_router(audit.findings_api.router(services.findings, authorise))
-    app.include_router(audit.subscriptions_api.router(services.subscriptions, authorise))
-    app.include_router(audit.report_api.router(services.reports, declaration, authorise))
-    app.include_router(audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public))
-    app.include_router(
-        officers_api.router(*records.readers(declaration, services.vaults[1], clock or SystemClock()), services.releases, authorise)
-    )
-    app.include_router(dashboards.api.router(services.dashboards, services.sessions))
+    for router in _routers(services, declaration, authorise, changes, clock or SystemClock()):
+        app.include_router(router)
 
     @app.get("/healthz", tags=["operations"], openapi_extra=PUBLIC)
     def healthz() -> dict[str, str]:
@@ -218,9 +213,51 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Endpoint:
         elif scope["type"] == "http" and (scope["path"] == OFREP or scope["path"].startswith(f"{OFREP}/")):
             await flags(scope, receive, send)
         else:
-            await app(scope, receive, send)
+            await app(scope, _bounded(receive) if scope["type"] == "http" else receive, send)
 
     return front
+
+
+def _routers(
+    services: wiring.WebServices, declaration: Declaration, authorise: Authoriser, changes: Changes, clock: Clock
+) -> Iterator[APIRouter]:
+    """Every room's paths."""
+    released = services.vaults[1]
+    yield consent.api.router(services.consent, authorise, declaration=declaration)
+    yield consent.explain_api.router(services.explanations, authorise, declaration=declaration)
+    yield consent.notices_api.router(services.notices, services.rules, authorise)
+    yield consent.signals_api.router(authorise, clock)
+    yield consent.rights_api.router(services.rights, authorise)
+    yield consent.officers_api.router(services.exports, services.retention, authorise)
+    yield consent.webhooks_api.router(services.webhooks, authorise)
+    yield privacy.api.router(services.releases, services.budget, services.plans, authorise)
+    yield privacy.estimates_api.router(services.releases, declaration, authorise)
+    yield adjust.bundles_api.router(services.deciders, changes, declaration.sites, services.root)
+    yield adjust.api.router(services.releases, ExperimentStore(released), declaration, authorise)
+    yield adjust.policies_api.router(services.policies, declaration, authorise)
+    yield adjust.models_api.router(ModelStore(released), services.policies, services.pricing, declaration, authorise)
+    yield audit.api.router(services.audits, authorise)
+    yield audit.findings_api.router(services.findings, authorise)
+    yield audit.subscriptions_api.router(services.subscriptions, authorise)
+    yield audit.report_api.router(services.reports, declaration, authorise)
+    yield audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public)
+    yield officers_api.router(*records.readers(declaration, released, clock), services.releases, authorise)
+    yield dashboards.api.router(services.dashboards, services.sessions)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The same body, until it is longer than `BODY_LIMIT`."""
+    taken = 0
+
+    async def bounded() -> MutableMapping[str, Any]:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_LIMIT:
+            raise RouteFault(413)  # the one exception that FastAPI lets through while it reads a body
+        return message
+
+    return bounded
 
 
 def _on_stop(act: Callable[[], None]) -> None:
@@ -242,6 +279,7 @@ def _on_stop(act: Callable[[], None]) -> None:
 
 def build() -> Endpoint:
     """The application of the installation that the environment names; uvicorn's workers call it."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     return create_app(Settings())
 
 
@@ -270,6 +308,8 @@ def _handle_problems(app: FastAPI) -> None:
             return answer(request, NotFound("there is nothing at this path"))
         if error.status_code == 400:
             return answer(request, Malformed("the body or its form cannot be read"))
+        if error.status_code == 413:
+            return answer(request, RequestTooLarge(f"a request has at most {BODY_LIMIT} bytes"))
         problem = Problem(str(error.detail))
         body = problem_json(problem) | {"type": "about:blank", "title": str(error.detail), "status": error.status_code}
         headers = {"allow": ", ".join(_methods_of(app, request.scope))} if error.status_code == 405 else error.headers

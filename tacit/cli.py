@@ -6,6 +6,7 @@ Commands import what they need themselves, so that `tacit --help` and the web pr
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from typing import Annotated, Any
 import typer
 
 from tacit import (
+    __version__,
+    cases,
+    cases_cli,
     evidence_cli,
     experiment_cli,
     findings_cli,
@@ -25,6 +29,7 @@ from tacit import (
     officers_cli,
     policies_cli,
     report_cli,
+    rights_cli,
 )
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
@@ -46,9 +51,11 @@ findings_cli.register(app)
 notices_cli.register(app)
 policies_cli.register(app)
 report_cli.register(app)
+rights_cli.register(app, keys_app)
 evidence_cli.register(app)
 experiment_cli.register(app)
 learners_cli.register(app)
+cases_cli.register(app)
 
 
 class Format(StrEnum):
@@ -60,6 +67,20 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="table, json or csv.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tacit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tacit(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show where a failure arose.")] = False,
+) -> None:
+    """Personalise content without knowing anybody."""
 
 
 def main() -> None:
@@ -105,13 +126,13 @@ def worker(
     from tacit.worker import Worker
 
     settings, declaration = opened(config, data, create=True)
+    logs.configure(logging.WARNING if once else logging.INFO)
     working = Worker(wiring.sanitiser(settings, declaration))
     if once:
         done = working.once()
         working.deliver()
         typer.echo(f"{_count(len(done.windows), 'window')} closed, {_count(len(done.bundles), 'bundle')} published.")
         return
-    logs.configure()
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
@@ -126,6 +147,7 @@ def close(site: SiteOption, config: ConfigOption = None, data: DataOption = None
 
     settings, declaration = opened(config, data)
     known(declaration, site)
+    logs.configure(logging.WARNING)
     services = wiring.sanitiser(settings, declaration)
     services.source.cut(site)
     done = Worker(services).once()
@@ -155,6 +177,42 @@ def keys_create(
     typer.echo(key)
 
 
+@keys_app.command("list")
+def keys_list(
+    site: Annotated[str | None, typer.Option("--site", help="Only keys of this site, and admin keys.")] = None,
+    form: FormatOption = Format.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Which keys were made and whether they still work. The keys themselves are not stored."""
+    from tacit.core.clock import iso
+    from tacit.tables import show
+
+    def time(ms: int | None) -> str | None:
+        return None if ms is None else iso(ms) if form is not Format.TABLE else iso(ms)[:10]
+
+    settings, _ = opened(config, data, site=site)
+    show(
+        [
+            {"id": row["id"], "role": row["role"], "site": row["site"], "made": time(row["created_ms"]), "revoked": time(row["revoked_ms"])}
+            for row in KeyStore(connect(settings.released_location)).all(site)
+        ],
+        form,
+    )
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, as `tacit keys list` has it; not the key.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """End a key for good. Servers refuse it within five seconds, and log-ins that were opened with it end."""
+    settings, _ = opened(config, data)
+    KeyStore(connect(settings.released_location)).revoke(key_id, now_ms=SystemClock().now_ms())
+    typer.echo("The key is revoked.")
+
+
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", envvar="TACIT_CONFIG")] = Path("tacit.yaml")) -> None:
     """Validate a declaration and say what it promises."""
@@ -170,12 +228,10 @@ def config_check(file: Annotated[Path, typer.Argument(help="The declaration.", e
 @config_app.command("init")
 def config_init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("tacit.yaml")) -> None:
     """Write a commented declaration to start from."""
-    from importlib.resources import files
-
     if file.exists():
         raise Problem(f"{file} exists already", next_step="Choose another name; nothing was changed.")
     try:
-        file.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        file.write_text(cases.text(cases.HEADLINE), encoding="utf-8")
     except OSError as error:
         raise Problem(f"{file} cannot be written", next_step="Create its folder first, or choose another place.") from error
     typer.echo(f"Wrote {file}. Next: tacit plan {file}, then tacit serve --config {file}")
@@ -232,12 +288,14 @@ def releases(
 ) -> None:
     """What was published, newest last; a value always comes with its standard deviation."""
     from privacy.releases import ReleaseStore
-    from tacit.tables import show
+    from tacit.tables import release_lines, show
 
     with _released(config, data, site) as engine:
         found, _ = ReleaseStore(engine).list(site, measure=measure, limit=limit)
     if form is Format.JSON:
         show([r.to_json() for r in found], form)
+    elif form is Format.TABLE:
+        show([line for r in found for line in release_lines(r.to_json())], form)
     else:
         show(
             [
@@ -389,12 +447,15 @@ def demo(
     stop: Annotated[bool, typer.Option("--exit", help="Stop at the end instead of serving the dashboard.")] = False,
     port: Annotated[int, typer.Option(help="Port of the demo's service; 0 chooses a free one.")] = 8700,
     real: Annotated[Path | None, typer.Option("--real-data", help="Folder with the MSNBC and Upworthy files.")] = None,
+    shoppers: Annotated[
+        int | None, typer.Option(min=60, help="How many come to each of the two shops; an eighth of the visitors if left out.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="Where the numbers are written.")] = Path("demo-report.json"),
 ) -> None:
     """The main job end to end: people arrive, consent or refuse, windows close, the engine learns, an audit finds the planted skew."""
     from tacit.demonstration import run
 
-    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report)
+    run(visitors=visitors, windows=windows, seed=seed, fair=fair, stop=stop, port=port, real=real, report=report, shoppers=shoppers)
 
 
 def _scan_tables(path: Path) -> None:

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import typer
+import yaml
 
-from tacit import installation, wiring
+from tacit import cases, installation, wiring
 from tacit.core import configuration, logs
 from tacit.core.access import KeyStore, Role
 from tacit.core.clock import SystemClock
@@ -32,11 +32,22 @@ SITE = "newsroom"
 START_SECONDS = 60.0
 
 
-def run(*, visitors: int, windows: int, seed: int, fair: bool, stop: bool, port: int, real: Path | None, report: Path) -> None:
+def run(
+    *,
+    visitors: int,
+    windows: int,
+    seed: int,
+    fair: bool,
+    stop: bool,
+    port: int,
+    real: Path | None,
+    report: Path,
+    shoppers: int | None = None,
+) -> None:
     """Run the whole main job; afterwards serve the dashboard until interrupted, or with `stop` end there."""
     place = Path(tempfile.mkdtemp(prefix="tacit-demo-"))
     settings = Settings(config=place / "tacit.yaml", data=place / "data")
-    settings.config.write_text((files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    settings.config.write_text(_declaration(), encoding="utf-8")
     port = _free_port(port)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -46,13 +57,23 @@ def run(*, visitors: int, windows: int, seed: int, fair: bool, stop: bool, port:
             _wait(url)
             close, scan = _sanitiser(settings)
             answer = drive(
-                url, keys, close=close, scan=scan, visitors=visitors, windows=windows, seed=seed, fair=fair, data=real, report=report
+                url,
+                keys,
+                close=close,
+                scan=scan,
+                visitors=visitors,
+                windows=windows,
+                seed=seed,
+                fair=fair,
+                data=real,
+                report=report,
+                shoppers=shoppers,
             )
             spent, promised = answer["epsilon"]["spent"], answer["epsilon"]["promised"]
             if spent > promised:
                 raise Problem(f"the ledger says epsilon {spent} was spent of {promised} promised", next_step="This is a fault of Tacit.")
             if not stop:
-                typer.echo(f"\nThe dashboard is at {url}/ - log in with this key, then Ctrl-C to end:\n  {keys['officer']}")
+                typer.echo(f"\nThe dashboard is at {url}/ - log in with this key, then Ctrl-C to end:\n  {keys[SITE]['officer']}")
                 with contextlib.suppress(KeyboardInterrupt):
                     signal.pause()
     finally:
@@ -60,28 +81,36 @@ def run(*, visitors: int, windows: int, seed: int, fair: bool, stop: bool, port:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _keys(settings: Settings) -> dict[str, str]:
+def _declaration() -> str:
+    """All cases of the library as the sites of one installation."""
+    sites = [yaml.safe_load(cases.text(name))["sites"] for name in cases.CASES]
+    return yaml.safe_dump({"sites": {name: site for group in sites for name, site in group.items()}}, sort_keys=False)
+
+
+def _keys(settings: Settings) -> dict[str, dict[str, str]]:
+    sites = configuration.load(settings.config).sites
     engine = connect(settings.released_location)
     try:
         store = KeyStore(engine)
         now = SystemClock().now_ms()
-        return {role.value: store.create(SITE, role, now_ms=now) for role in (Role.APP, Role.OFFICER)}
+        return {site: {role.value: store.create(site, role, now_ms=now) for role in (Role.APP, Role.OFFICER)} for site in sites}
     finally:
         engine.dispose()
 
 
-def _sanitiser(settings: Settings) -> tuple[Callable[[], None], Callable[[], None]]:
+def _sanitiser(settings: Settings) -> tuple[Callable[[Sequence[str]], None], Callable[[], None]]:
     """`tacit close` and `tacit scan` in this process: the sanitiser's heavy libraries are then loaded only once."""
     declaration = configuration.load(settings.config)
     logs.allow_declared(declaration)
     services = wiring.sanitiser(settings, declaration)
     worker = Worker(services)
 
-    def close() -> None:
-        services.source.cut(SITE)
+    def close(sites: Sequence[str]) -> None:
+        for site in sites:
+            services.source.cut(site)
         while True:
             worker.once()
-            if not services.sanitiser.due(SITE):
+            if not any(services.sanitiser.due(site) for site in sites):
                 return
             time.sleep(0.2)  # the service's own sanitiser has it
 

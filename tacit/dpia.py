@@ -22,7 +22,7 @@ from tacit.core.evidence import canonical
 
 EPOCHS, PAGE = 1_000, 1_000
 DESTROYED = "key.destroyed"
-OF_RECORDS = (DESTROYED, "retention.run", "consent.exported")
+OF_RECORDS = (DESTROYED, "subject_key.destroyed", "retention.run", "rights.finished", "consent.exported")
 
 
 def pack(

@@ -62,12 +62,13 @@ def lines(found: dict[str, Any]) -> list[str]:
     said = [found["sentence"], ""]
     if found["as_of"] is None:
         return said[:1]
-    said.append(f"Verdict: {found['verdict']}. {found['windows']} windows until {found['as_of']}.")
+    said.append(f"Verdict: {found['verdict']}. {found['windows']} window{'' if found['windows'] == 1 else 's'} until {found['as_of']}.")
     for one in found.get("sequences", []):
         said.append(f"  {one['name']} against {one['against']}: {_points(one)}{_decided(one)}")
     for arm in found["arms"]:
         rate = "too few people" if arm["rate"] is None else f"{100 * arm['rate']:.2f} % ({100 * arm['low']:.2f} to {100 * arm['high']:.2f})"
-        said.append(f"  arm {arm['arm']}: {rate}, {arm['trials']:,.0f} ± {1.96 * arm['trials_sd']:,.0f} trials")
+        trials = f", {arm['trials']:,.0f} ± {1.96 * arm['trials_sd']:,.0f} trials" if arm["trials_sd"] else " in every cell"
+        said.append(f"  arm {arm['arm']}: {rate}{trials}")
     for kpi in found.get("kpis", []):
         first = kpi["sequences"][0]
         between = "cannot tell" if first["low"] is None else f"{first['low']:+.3g} to {first['high']:+.3g}"
@@ -90,7 +91,8 @@ def lines(found: dict[str, Any]) -> list[str]:
 def _points(one: dict[str, Any]) -> str:
     if one["low"] is None:
         return "too few people beside the noise"
-    return f"{100 * one['low']:+.2f} to {100 * one['high']:+.2f} points (best guess {100 * one['difference']:+.2f})"
+    guess = min(max(one["difference"], one["low"]), one["high"])
+    return f"{100 * one['low']:+.2f} to {100 * one['high']:+.2f} points (best guess {100 * guess:+.2f})"
 
 
 def _decided(one: dict[str, Any]) -> str:

@@ -217,7 +217,6 @@ class _Desk:
 @contextmanager
 def _opened(config: Path | None, data: Path | None, site: str | None) -> Iterator[tuple[_Desk, str]]:
     from tacit import wiring
-    from tacit.core import rootkey
 
     settings, declaration = opened(config, data)
     named = site or (next(iter(declaration.sites)) if len(declaration.sites) == 1 else "")
@@ -225,7 +224,7 @@ def _opened(config: Path | None, data: Path | None, site: str | None) -> Iterato
         raise UnknownSite(f"the declaration has {', '.join(declaration.sites)}", next_step="Add --site NAME.")
     engine = connect(settings.released_location)
     try:
-        desk = wiring.findings(engine, declaration, rootkey.load(settings), SystemClock())
+        desk = wiring.findings(engine, declaration, SystemClock())
         yield _Desk(engine, desk, KeyStore(engine)), named
     finally:
         engine.dispose()

@@ -94,6 +94,30 @@ def show_model(
     show([store.get(site, policy, version).to_json()], "json", single=True)
 
 
+@models_app.command("compare")
+def compare_models(
+    site: SiteOption,
+    policy: PolicyOption,
+    a: Annotated[int, typer.Argument(help="A version's number.", min=1)],
+    b: Annotated[int, typer.Argument(help="The number of the version that is held against it.", min=1)],
+    form: Annotated[Form, typer.Option("--format", help="table, json or csv.")] = Form.TABLE,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """What two versions are expected to give, from the same released figures, and whether the difference is more than its error."""
+    from adjust.pricing import Pricing
+    from privacy.releases import ReleaseStore
+    from tacit.tables import show
+
+    store, book, declared = _registry(config, data, site, policy)
+    found = Pricing(ReleaseStore(store.engine), store, book).compare(declared, declared.policies[policy], a, b)
+    if form is Form.JSON:
+        show([found.to_json()], form, single=True)
+        return
+    show([{"version": found.a, "reward": found.reward_a}, {"version": found.b, "reward": found.reward_b}], form)
+    typer.echo(found.sentence, err=form is Form.CSV)
+
+
 @models_app.command("rollback")
 def roll_back(
     site: SiteOption,
@@ -105,7 +129,7 @@ def roll_back(
     """Let an earlier version's weights stand from the next bundle on. Learning goes on beside it."""
     store, book, declared = _registry(config, data, site, policy)
     if version is not None:
-        store.get(site, policy, version)
+        store.servable(site, policy, version)
     book.order(declared, policy, "pinned", version, actor="command line")
     typer.echo(f"The next bundle serves {'the newest version' if version is None else f'version {version}'} of {policy}.")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from adjust.experiment_store import ExperimentStore
 from adjust.experiments import lift
 from adjust.recent import recent
 from adjust.store import BundleStore, PolicyHistory
@@ -49,6 +50,7 @@ def page_services(
     plans: PlanStore,
     bundles: BundleStore,
     history: PolicyHistory,
+    experiments: ExperimentStore,
     audits: AuditStore,
     evidence: Log,
     clock: Clock,
@@ -61,7 +63,7 @@ def page_services(
         budget=_Budget(budget),
         plans=_Plans(plans),
         policies=_Policies(bundles, history),
-        lift=_Lift(releases, declaration),
+        lift=_Lift(releases, experiments, declaration),
         scans=_Scans(audits, declaration),
         findings=audit_readers,
         evidence=_Evidence(evidence),
@@ -159,7 +161,10 @@ class _Policies:
 
 @dataclass(frozen=True, slots=True)
 class _Lift:
+    """Pages are looked at often, so what they show of an assessed experiment holds however often one looks."""
+
     store: ReleaseStore
+    experiments: ExperimentStore
     declaration: Declaration
 
     def lift(self, site: str, policy: str) -> LiftRow | None:
@@ -167,12 +172,18 @@ class _Lift:
         found = lift(measure, recent(self.store, measure))
         if found is None:
             return None
+        assessed = self.experiments.latest(site, policy)
+        looked = assessed["sequences"] if assessed else [asdict(c) for c in found.comparisons]
         return LiftRow(
-            sentence=found.sentence,
+            sentence=assessed["sentence"] if assessed else found.sentence,
             as_of=found.as_of_ms,
-            comparisons=[cast(ComparisonRow, asdict(c)) for c in found.comparisons],
+            comparisons=[_comparison(one) for one in looked],
             arms=[cast(ArmRow, asdict(a)) for a in found.arms],
         )
+
+
+def _comparison(one: Mapping[str, Any]) -> ComparisonRow:
+    return ComparisonRow(name=one["name"], against=one["against"], difference=one["difference"], low=one["low"], high=one["high"])
 
 
 @dataclass(frozen=True, slots=True)

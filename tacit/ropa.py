@@ -14,6 +14,7 @@ from consent.purposes import RULE_VERSION, TERMS
 from consent.rules import Rules
 from tacit.core.clock import iso
 from tacit.core.declaration import BOOKKEEPING, FAIRNESS_AUDIT, Declaration, Measure, Site
+from tacit.core.schema import duration_text
 
 OPEN = "to be stated by the operator"
 COLUMNS = (
@@ -57,7 +58,7 @@ def ropa(site: Site, *, ran: Ran, now_ms: int) -> dict[str, Any]:
         "site": site.name,
         "made_at": iso(now_ms),
         "rule_version": RULE_VERSION,
-        "controller": OPEN,
+        "controller": f"{site.controller['name']}, {site.controller['contact']}" if site.controller else OPEN,
         "activities": [*activities, _consent_activity(site, ran)],
         "open": [
             "controller and its contact",
@@ -99,8 +100,8 @@ def _activity(site: Site, purpose: str, measures: Sequence[Measure], ran: Ran) -
         "categories": _categories(measures),
         "recipients": "none: raw data reaches nobody; statistics with noise are read by the operator",
         "transfers": OPEN,
-        "erasure": f"staged rows when their window of {site.privacy.window_ms} ms has closed; pseudonyms with the key of their epoch of "
-        f"{site.privacy.epoch_ms} ms",
+        "erasure": f"staged rows when their window of {duration_text(site.privacy.window_ms)} has closed; "
+        f"pseudonyms with the key of their epoch of {duration_text(site.privacy.epoch_ms)}",
         "security": SECURITY,
         "measures": [m.name for m in measures],
         "privacy": {"epsilon": str(site.privacy.epsilon), "delta": str(site.privacy.delta), "share": str(sum(m.share for m in measures))},

@@ -24,7 +24,9 @@ def show(rows: Sequence[Mapping[str, Any]], form: str, *, single: bool = False) 
         writer.writerow(columns)
         writer.writerows(texts)
         return
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name == "id")
     for row in texts:
         table.add_row(*row)
     Console().print(table if rows else "Nothing yet.")
@@ -41,6 +43,20 @@ def weights(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
                 {"policy": name, "cell": cell} | {arm: f"{100 * s / cumulative[-1]:.1f} %" for arm, s in zip(arms, shares, strict=True)}
             )
     return rows
+
+
+def release_lines(release: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A release for people: one line a cell, narrow enough for a terminal. CSV has each dimension and the bin in columns of their own."""
+    return [
+        {
+            "window (UTC)": release["window"]["start"][:16].replace("T", " "),
+            "measure": release["measure"],
+            "cell": ", ".join([*cell["by"].values(), *([] if cell["bin"] == "count" else [cell["bin"]])]),
+            "value": f"{cell['value']:,.1f}",
+            "sd": f"{cell['sd']:,.1f}",
+        }
+        for cell in release["cells"]
+    ]
 
 
 def epochs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

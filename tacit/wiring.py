@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adjust.corrections import PolicyCorrections
 from adjust.current import Deciders
+from adjust.experiment_store import ExperimentStore
 from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
 from adjust.store import BundleStore, PolicyHistory
@@ -34,7 +35,11 @@ from consent.gate import Gate
 from consent.notices import Notices
 from consent.receipts import Receipts
 from consent.retention import Retention
+from consent.rights import Rights
+from consent.rights_work import RightsWork
+from consent.rotation import Rotation
 from consent.rules import Rules
+from consent.served import ServedNotices
 from consent.service import ConsentService
 from consent.subjects import Subjects
 from consent.webhooks import Webhooks
@@ -43,6 +48,7 @@ from dashboards.session import Sessions
 from ingest.custody import Custody
 from ingest.door import Door
 from ingest.staging import Staging
+from ingest.standing import StandingRows
 from ingest.withdrawals import Withdrawals
 from privacy.budget import BudgetView
 from privacy.models import Release
@@ -85,12 +91,14 @@ class WebServices:
     webhooks: Webhooks
     exports: Exports
     retention: Retention
+    rights: Rights
     evidence: EvidenceTable
     notary: Notary
     door: Door
     staging: Staging
     deciders: Deciders
     policies: PolicyBook
+    pricing: Callable[[], Pricing]
     bundles: BundleStore
     releases: ReleaseStore
     budget: BudgetView
@@ -142,7 +150,9 @@ class SanitiserServices:
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
     retention: Retention
-    retention_late: Callable[[str, list[str]], None]
+    alert: Callable[[str, str, list[str]], None]
+    rights: Rights
+    rotation: Rotation
     evidence: EvidenceLog
     anchors: Anchors
     claims: Claims
@@ -159,6 +169,7 @@ class _Intake:
     door: Door
     consent: ConsentService
     rules: Rules
+    rights: Rights
 
 
 def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> WebServices:
@@ -166,14 +177,15 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     clock = clock or SystemClock()
     root = rootkey.load(settings)
     released = connect(settings.released_location)
-    intake = _intake(settings, declaration, root, clock)
+    evidence = EvidenceTable(released, clock)
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
+    intake = _intake(settings, declaration, root, notary, clock)
     keys = KeyStore(released)
     bundles = BundleStore(released, root)
     releases = ReleaseStore(released, clock)
     budget = BudgetView(released)
     plans = PlanStore(released)
     audits = AuditStore(released)
-    evidence = EvidenceTable(released, clock)
     policies = PolicyBook(released, evidence, clock)
     pages = page_services(
         declaration,
@@ -182,6 +194,7 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         plans=plans,
         bundles=bundles,
         history=PolicyHistory(released),
+        experiments=ExperimentStore(released),
         audits=audits,
         evidence=evidence,
         clock=clock,
@@ -195,18 +208,20 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
         webhooks=Webhooks(intake.engine, root, clock),
         exports=Exports(intake.engine, evidence, clock),
         retention=Retention(intake.engine, declaration, clock),
+        rights=intake.rights,
         evidence=evidence,
-        notary=Notary(evidence, root.signing_key(), declaration.evidence, clock),
+        notary=notary,
         door=intake.door,
         staging=intake.staging,
         deciders=Deciders(bundles, list(declaration.sites), lambda site: policies.controls.killed(site) | settings.killed(site)),
         policies=policies,
+        pricing=lambda: pricing(released, clock),
         bundles=bundles,
         releases=releases,
         budget=budget,
         plans=plans,
         audits=audits,
-        findings=findings(released, declaration, root, clock),
+        findings=findings(released, declaration, clock),
         subscriptions=Subscriptions(released, root, evidence, clock),
         reports=Reports(releases, audits, evidence),
         dashboards=pages,
@@ -216,35 +231,34 @@ def web(settings: Settings, declaration: Declaration, *, clock: Clock | None = N
     )
 
 
-def findings(released: Engine, declaration: Declaration, root: RootKey, clock: Clock) -> Findings:
+def findings(released: Engine, declaration: Declaration, clock: Clock) -> Findings:
     """What officers do about findings, in a web process or on the command line."""
     return Findings(
         released,
         EvidenceTable(released, clock),
-        corrections(declaration, released, root, clock),
+        corrections(declaration, released, clock),
         KeyStore(released).by_id,
         declaration,
         clock,
     )
 
 
-def corrections(declaration: Declaration, released: Engine, root: RootKey, clock: Clock) -> Corrections:
+def corrections(declaration: Declaration, released: Engine, clock: Clock) -> Corrections:
     """What the auditor may have the engine do."""
     releases, evidence = ReleaseStore(released, clock), EvidenceTable(released, clock)
-    book = PolicyBook(released, evidence, clock)
+    return PolicyCorrections(declaration, PolicyBook(released, evidence, clock), lambda: pricing(released, clock), releases, evidence)
 
-    def pricing() -> Pricing:
-        from adjust.pricing import Pricing
 
-        return Pricing(releases, BundleStore(released, root), ModelStore(released), book)
+def pricing(released: Engine, clock: Clock) -> Pricing:
+    """What orders cost and how model versions compare; it loads numpy."""
+    from adjust.pricing import Pricing
 
-    return PolicyCorrections(declaration, book, pricing, releases, evidence)
+    return Pricing(ReleaseStore(released, clock), ModelStore(released), PolicyBook(released, EvidenceTable(released, clock), clock))
 
 
 def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | None = None) -> SanitiserServices:
     """What the sanitiser gets."""
     from adjust.assessor import Assessor
-    from adjust.experiment_store import ExperimentStore
     from adjust.service import Engine as LearningEngine
     from audit import quality
     from audit.deliveries import Notifier
@@ -262,13 +276,13 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
     clock = clock or SystemClock()
     root = rootkey.load(settings)
     released = connect(settings.released_location)
-    intake = _intake(settings, declaration, root, clock)
     evidence = EvidenceTable(released, clock)
+    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
+    intake = _intake(settings, declaration, root, notary, clock)
     releases = ReleaseStore(released, clock)
     bundles = BundleStore(released, root)
     audits, claims = AuditStore(released), Claims(released, owner=secrets.token_hex(12))
-    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, root, clock))
-    notary = Notary(evidence, root.signing_key(), declaration.evidence, clock)
+    scanner = Scanner(releases, audits, evidence, clock, corrections(declaration, released, clock))
     source = InspectedSource(
         StagedSource(intake.staging, intake.custody, intake.engine, declaration, clock), intake.engine, declaration, clock
     )
@@ -306,7 +320,9 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
-        retention_late=lambda site, jobs: _alert(released, audits, site, jobs, clock),
+        alert=lambda kind, site, names: _alert(audits, released, kind, site, names, clock),
+        rights=intake.rights,
+        rotation=Rotation(intake.engine, intake.subjects, clock),
         evidence=evidence,
         anchors=_anchors(declaration, notary, claims, clock),
         claims=claims,
@@ -321,22 +337,28 @@ def _anchors(declaration: Declaration, notary: Notary, claims: Claims, clock: Cl
     return Anchors(notary, ways(terms, MailSettings()), claims, clock, every_ms=terms.every_ms)
 
 
-def _alert(released: Engine, audits: AuditStore, site: str, jobs: list[str], clock: Clock) -> None:
+def _alert(audits: AuditStore, released: Engine, kind: str, site: str, names: list[str], clock: Clock) -> None:
+    what = {"retention.late": "jobs", "rights.overdue": "kinds"}[kind]
     with writing(released) as connection:
-        audits.raise_alert(site, "retention.late", {"jobs": jobs}, at_ms=clock.now_ms(), connection=connection)
+        audits.raise_alert(site, kind, {what: names}, at_ms=clock.now_ms(), connection=connection)
 
 
-def _intake(settings: Settings, declaration: Declaration, root: RootKey, clock: Clock) -> _Intake:
+def _intake(settings: Settings, declaration: Declaration, root: RootKey, log: Notary, clock: Clock) -> _Intake:
     engine = connect(settings.intake_location)
     custody = Custody(settings.custody_directory, engine, root, clock)
     staging = Staging(settings.staging, custody, clock, declaration)
-    subjects = Subjects(engine, root, clock)
+    subjects = Subjects(engine, root, clock, others=[ServedNotices()])
     rules = Rules.declared(declaration)
     gate = Gate(engine, subjects, clock, rules=rules)
     door = Door(declaration, gate, subjects, custody, staging, clock)
     withdrawals = Withdrawals(engine, custody, clock, declaration, staging)
-    consent = ConsentService(engine, subjects, withdrawals, door, Receipts(root), clock, rules=rules)
-    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules)
+    signer = Receipts(root)
+    controllers = {name: site.controller for name, site in declaration.sites.items() if site.controller}
+    consent = ConsentService(engine, subjects, withdrawals, door, signer, clock, rules=rules, controllers=controllers, log=log)
+    counts = StandingRows(engine, custody, declaration, staging)
+    work = RightsWork(engine, subjects, consent, withdrawals, counts, signer, declaration, clock)
+    rights = Rights(engine, subjects, work, declaration, clock, log=log)
+    return _Intake(engine, subjects, gate, custody, staging, door, consent, rules, rights)
 
 
 def fingerprint(declaration: Declaration) -> str:

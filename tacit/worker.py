@@ -31,8 +31,10 @@ EVENTS = (
     "plan.made",
     "policy.paused",
     "retention.late",
+    "rights.overdue",
+    "subject_key.destroyed",
 )
-STEPS = ("end", "close", "check", "learn", "assess", "scan", "overdue", "plan", "lapses", "retain", "consent")
+STEPS = ("end", "close", "check", "learn", "assess", "scan", "overdue", "plan", "lapses", "retain", "rights", "consent")
 LAPSE_SECONDS, DAY_MS = 30, 86_400_000
 logs.allow([*EVENTS, *STEPS])
 log = logs.Log("worker")
@@ -61,6 +63,7 @@ class Worker:
         self._looked: dict[str, int] = {}
         self._reminded: dict[str, int] = {}
         self._retained: dict[str, int] = {}
+        self._tended: dict[str, int] = {}
 
     def once(self) -> Done:
         """Handle what is due now, one site after the other. A fault in one site or step is logged and leaves the others alone."""
@@ -77,6 +80,7 @@ class Worker:
                 "plan": self._plan,
                 "lapses": self._lapses,
                 "retain": self._retain,
+                "rights": self._rights,
             }
             for name, step in steps.items():
                 try:
@@ -200,27 +204,49 @@ class Worker:
             return
         late = [one["job"] for one in services.retention.standing(site.name)["jobs"] if one["late"] and one["last_run_at"]]
         if late:
-            self._alarm(site, slot, late)
+            self._alarm("retention.late", site, slot, late)
         try:
             services.evidence.append(services.retention.run(site.name))
         except Exception:
-            self._alarm(site, slot, late or ["retention"])
+            self._alarm("retention.late", site, slot, late or ["retention"])
             raise
         services.claims.finish(job, slot)
         self._retained[site.name] = slot
 
-    def _alarm(self, site: Site, slot: int, jobs: list[str]) -> None:
-        services, job = self._services, f"retain-late:{site.name}"
-        log.warning("retention.late", site=site.name)
+    def _rights(self, site: Site, done: Done) -> None:  # noqa: ARG002 - one signature for all steps
+        """At most twice a minute: finish what rights requests still wait for, destroy lookup keys that are due, alert once a day of
+        requests that are overdue."""
+        services, now_ms = self._services, self._services.clock.now_ms()
+        if self._tended.get(site.name) == now_ms // (LAPSE_SECONDS * 1000):
+            return
+        services.rights.tend(site.name)
+        if services.rotation.destroy_due(site.name):
+            log.info("subject_key.destroyed", site=site.name)
+        if late := services.rights.overdue(site.name):
+            self._alarm("rights.overdue", site, now_ms // DAY_MS * DAY_MS, late)
+        self._tended[site.name] = now_ms // (LAPSE_SECONDS * 1000)
+
+    def _alarm(self, kind: str, site: Site, slot: int, names: list[str]) -> None:
+        services, job = self._services, f"{kind}:{site.name}"
         if not services.claims.is_done(job, slot) and services.claims.take(job, slot, now_ms=services.clock.now_ms()):
-            services.retention_late(site.name, jobs)
+            log.warning(kind, site=site.name)
+            services.alert(kind, site.name, names)
             services.claims.finish(job, slot)
 
     def _consent_evidence(self) -> None:
-        """Move commitments to consent changes into the evidence log. Owned by one worker at a time, so none is entered twice."""
+        """Move commitments to consent changes, proofs of rights requests and destructions of lookup keys into the evidence log.
+
+        Owned by one worker at a time, so none is entered twice.
+        """
         services = self._services
         if not services.claims.take("consent-evidence", 0, now_ms=services.clock.now_ms()):
             return
         while pending := services.consent.pending_evidence(EVIDENCE_BATCH):
             indices = services.evidence.append([entry for _, entry in pending])
             services.consent.set_evidence({seq: index for (seq, _), index in zip(pending, indices, strict=True)})
+        while finished := services.rights.pending_evidence(EVIDENCE_BATCH):
+            indices = services.evidence.append([entry for _, entry in finished])
+            services.rights.set_evidence({name: index for (name, _), index in zip(finished, indices, strict=True)})
+        while destroyed := services.rotation.pending_evidence(EVIDENCE_BATCH):
+            indices = services.evidence.append([entry for _, entry in destroyed])
+            services.rotation.set_evidence({key: index for (key, _), index in zip(destroyed, indices, strict=True)})

@@ -4,3 +4,6 @@ Strict, bounded decoders, usable as a library: `tcf.decode`, `gpp.decode`, `gpc.
 follow its specification to the last bit is refused with a code; nothing is ever guessed into a consent. What a signal means for our
 purposes is in `mapping`.
 """
+
+DECODER = "tacit-signals 1"
+"""Stands on every receipt beside the raw strings; to be raised when any string would be read differently."""

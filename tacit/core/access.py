@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, insert, select, update
 
 from tacit.core.db import reading, released_metadata, writing
-from tacit.core.errors import Forbidden, Unauthenticated, UnknownSite
+from tacit.core.errors import Forbidden, Unauthenticated, UnknownKey, UnknownSite
 from tacit.core.ids import new_id
 
 
@@ -33,6 +34,9 @@ CONSENT_KEEPERS = frozenset({Role.APP, Role.ADMIN})
 READERS = frozenset({Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN})
 RESPONSIBLE = frozenset({Role.OFFICER, Role.ADMIN})
 """Who decides on findings, signs them and says who is told."""
+
+CREDENTIALS = {b"x-api-key": "x-api-key", b"authorization": "authorization"}
+"""The headers that a key may stand in, as the server hands them over and as text."""
 
 PUBLIC: dict[str, Any] = {"security": []}
 """`openapi_extra` of a path that needs no key; all others say in the OpenAPI document that they do."""
@@ -70,6 +74,15 @@ class Caller:
         return named
 
 
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Of a request's raw headers those that tell who is asking; nobody pays for decoding the others.
+
+    >>> credentials([(b"host", b"localhost"), (b"x-api-key", b"tacit_write_x")])
+    {'x-api-key': 'tacit_write_x'}
+    """
+    return {CREDENTIALS[name]: value.decode("latin-1") for name, value in headers if name in CREDENTIALS}
+
+
 class KeyStore:
     """Keys in the released vault."""
 
@@ -84,6 +97,21 @@ class KeyStore:
                 insert(keys).values(id=new_id("key", now_ms=now_ms), sha256=_hash(key), site=site, role=role.value, created_ms=now_ms)
             )
         return key
+
+    def all(self, site: str | None = None) -> list[dict[str, Any]]:
+        """Every key that was made, oldest first, without the key itself; with `site` those of it and of admins."""
+        found = select(keys.c.id, keys.c.role, keys.c.site, keys.c.created_ms, keys.c.revoked_ms).order_by(keys.c.created_ms, keys.c.id)
+        if site is not None:
+            found = found.where(keys.c.site.in_((site, "*")))
+        with reading(self._engine) as connection:
+            return [dict(row) for row in connection.execute(found).mappings()]
+
+    def revoke(self, key_id: str, *, now_ms: int) -> None:
+        """End a key; one that has ended already stays as it is. Raises `UnknownKey`."""
+        with writing(self._engine) as connection:
+            if connection.execute(select(keys.c.id).where(keys.c.id == key_id)).first() is None:
+                raise UnknownKey
+            connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_ms.is_(None)).values(revoked_ms=now_ms))
 
     def exists_any(self) -> bool:
         """Whether the installation has a key at all."""

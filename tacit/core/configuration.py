@@ -5,7 +5,7 @@ Nothing is collected before this has passed, so everything that decides about pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -37,8 +37,10 @@ from tacit.core.declaration import (
 )
 from tacit.core.errors import ConfigurationInvalid
 from tacit.core.evidence_terms import AnchorTerms, EvidenceTerms
+from tacit.core.expressions import Fault
 from tacit.core.policies import policy_faults, policy_from, remedy_of, site_faults
 from tacit.core.schema import AuditConfig, BinsConfig, EvidenceConfig, FileConfig, MeasureConfig, NecessityConfig, SiteConfig
+from tacit.core.segments import inlined, reference_faults, segment_faults
 
 REMEDIES = {
     "extra_forbidden": "remove it or check its spelling against docs/configuration.md",
@@ -121,6 +123,10 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
         if measure.event in ("trial", "consent"):
             remedy = "policies, audits and consent_choices count those"
             faults.append({"path": f"{at}.measures.{measure_name}.event", "detail": f"{measure.event!r} is Tacit's own", "remedy": remedy})
+    faults += [
+        {"path": f"{at}.{fault.path}", "detail": fault.detail, "remedy": "docs/policies.md says what a segment is"}
+        for fault in _segment_faults(site)
+    ]
     if faults:
         return faults
     expanded = _site(name, site)
@@ -142,6 +148,13 @@ def _cross_checks(name: str, site: SiteConfig) -> list[dict[str, str]]:
     return faults
 
 
+def _segment_faults(site: SiteConfig) -> Iterator[Fault]:
+    yield from segment_faults(site.segments, {key for policy in site.policies.values() for key in policy.context})
+    for name, policy in site.policies.items():
+        for fault in reference_faults(policy.targeting, site.segments, policy.context):
+            yield Fault(f"policies.{name}.targeting.{fault.path}", fault.detail)
+
+
 def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimension, ...]:
     return tuple(
         Dimension.binned(name, values.borders()) if isinstance(values, BinsConfig) else Dimension(name, tuple(values))
@@ -151,7 +164,10 @@ def _dimensions(domains: Mapping[str, list[Any] | BinsConfig]) -> tuple[Dimensio
 
 def _site(name: str, config: SiteConfig) -> Site:
     measures = [_measure(name, measure, one) for measure, one in config.measures.items()]
-    policies = {policy: policy_from(policy, one, config.holdouts) for policy, one in config.policies.items()}
+    policies = {
+        policy: policy_from(policy, one.model_copy(update={"targeting": inlined(one.targeting, config.segments)}), config.holdouts)
+        for policy, one in config.policies.items()
+    }
     audits = {
         audit: Audit(
             name=audit,
@@ -175,7 +191,9 @@ def _site(name: str, config: SiteConfig) -> Site:
     retention = RetentionTerms(config.retention.records, config.retention.messages, config.retention.served)
     place = config.jurisdiction
     consent = ConsentTerms(place.opt_out, _necessity(config.bias_detection) if config.bias_detection else None)
-    return Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+    site = Site(name, terms, place.default, place.header, tuple(measures), policies, audits, retention, consent)
+    controller = config.controller.model_dump() if config.controller else None
+    return replace(site, controller=controller, rights_due_ms=config.rights.due, segments=config.segments)
 
 
 def _necessity(config: NecessityConfig) -> Necessity:

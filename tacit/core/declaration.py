@@ -466,6 +466,12 @@ class Site:
     audits: Mapping[str, Audit] = field(default_factory=dict)
     retention: RetentionTerms = RetentionTerms()
     terms: ConsentTerms = ConsentTerms()
+    controller: Mapping[str, str] | None = None
+    """Who is responsible, `name` and `contact`, as it stands on receipts and in answers."""
+    rights_due_ms: int = 30 * 86_400_000
+    """Within what time a rights request must be finished (Art. 12(3) GDPR: one month)."""
+    segments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Targeting expressions by name, for versions of policies to refer to; those of the policies here are in their places already."""
 
     @cached_property
     def delta_for_keys(self) -> Decimal:

@@ -68,6 +68,12 @@ class NotFound(Problem):
     title = "Not found"
 
 
+class UnknownKey(NotFound):
+    type = "unknown-key"
+    title = "Unknown key"
+    default_next_step = "`tacit keys list` shows the ids of all keys."
+
+
 class Conflict(Problem):
     type = "conflict"
     title = "Conflict"

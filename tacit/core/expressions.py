@@ -18,6 +18,9 @@ SMALLEST: Final = 1e-4
 
 COMBINATORS: Final = ("all", "any", "not")
 
+SEGMENT: Final = "segment"
+"""With a text beside it, the name of a segment, which `tacit.core.segments` replaces by what it stands for."""
+
 VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}", re.ASCII)
 DURATION = re.compile(r"[1-9][0-9]{0,5}[smhd]", re.ASCII)
 
@@ -81,6 +84,8 @@ class _Check:
                 yield from self.node(one, (*here, str(at)), depth + 1)
         elif name == "not":
             yield from self.node(inner, here, depth + 1)
+        elif self._context is not None and name == SEGMENT and isinstance(inner, str):
+            yield _fault(here, "names no segment of the site")
         elif self._context is not None:
             known = name in self._context
             yield from (

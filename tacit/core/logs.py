@@ -75,11 +75,17 @@ def configure(level: int = logging.INFO) -> None:
     """Send all logging of this process through `SafeFormatter` to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SafeFormatter())
+    handler.addFilter(_worth_a_line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tacit").setLevel(level)
     logging.captureWarnings(True)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Ours at any level; of libraries, some of which set their own level, only warnings: other lines would say nothing but a place."""
+    return record.levelno >= logging.WARNING or record.name.split(".")[0] == "tacit"
 
 
 def _safe(value: object) -> object:

@@ -67,7 +67,7 @@ def post(through: httpx.Client, url: str, secret: str, message_id: str, body: by
             return str(answer.status_code)
     except httpx.TimeoutException:
         return "timeout"
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):  # a name that is none, such as a..b, is found out by whoever looks it up
         return "no_connection"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tacit.core.clock import iso
 from tacit.core.declaration import Dimension, Guardrail, Holdout, Kind, Kpi, Measure, Namespace, Policy, Schedule
 from tacit.core.expressions import COMBINATORS, Fault, targeting_faults, trigger_faults
-from tacit.core.schema import UNITS, KpiConfig, PolicyConfig, ScheduleConfig
+from tacit.core.schema import KpiConfig, PolicyConfig, ScheduleConfig, duration_text
 
 CHANGEABLE: Final = (
     "arms",
@@ -75,12 +75,12 @@ def config_of(policy: Policy) -> dict[str, Any]:
         "purpose": policy.purpose,
         "arms": {name: dict(parameters) for name, parameters in policy.arms.items()},
         "context": {d.name: list(d.values) for d in policy.context},
-        "reward": {"event": policy.reward_event, "within": _duration(policy.reward_within_ms)},
+        "reward": {"event": policy.reward_event, "within": duration_text(policy.reward_within_ms)},
         "share": str(policy.share),
         "approval": "required" if policy.approval else "none",
         "planned_windows": policy.planned_windows,
         "kpis": {one.name: _kpi_config(one) for one in policy.kpis},
-        "verdict_after": _duration(policy.verdict_after_ms),
+        "verdict_after": duration_text(policy.verdict_after_ms),
         "trigger": policy.trigger,
         "targeting": policy.targeting,
         "rollout": policy.rollout,
@@ -205,11 +205,6 @@ def _schedule(config: ScheduleConfig) -> Schedule:
 
 def _ms(seconds: float) -> int:
     return math.floor(seconds * 1000 + 0.5)
-
-
-def _duration(ms: int) -> str:
-    unit = next(unit for unit in ("d", "h", "m", "s") if ms % UNITS[unit] == 0)
-    return f"{ms // UNITS[unit]}{unit}"
 
 
 def _moment(at_ms: int | None) -> str | None:

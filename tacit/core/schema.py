@@ -30,6 +30,12 @@ def duration_ms(text: object) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
+def duration_text(ms: int) -> str:
+    """The shortest text of a whole number of seconds, as declared: `1h`, not `60m`."""
+    unit = next(unit for unit in ("d", "h", "m", "s") if ms % UNITS[unit] == 0)
+    return f"{ms // UNITS[unit]}{unit}"
+
+
 def _slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise ValueError("a name has lower-case letters, digits, '_', '-' and '.', at most 64")
@@ -389,6 +395,25 @@ class RetentionConfig(_Strict):
     served: Duration = 365 * UNITS["d"]
 
 
+class ControllerConfig(_Strict):
+    """Who is responsible in law, as it stands on receipts."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    contact: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class RightsConfig(_Strict):
+    """Within what time a rights request must be finished; at most a month (Art. 12(3) GDPR)."""
+
+    due: Duration = 30 * UNITS["d"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> RightsConfig:
+        if self.due > 31 * UNITS["d"]:
+            raise ValueError("the law gives one month")
+        return self
+
+
 class ChoicesConfig(_Strict):
     share: Share
 
@@ -399,9 +424,12 @@ class SiteConfig(_Strict):
     measures: dict[Slug, MeasureConfig] = Field(default_factory=dict)
     policies: dict[Slug, PolicyConfig] = Field(default_factory=dict)
     holdouts: dict[Slug, Annotated[float, Field(gt=0, le=0.5)]] = Field(default_factory=dict, max_length=10)
+    segments: dict[Slug, dict[str, Any]] = Field(default_factory=dict, max_length=100)
     audits: dict[Slug, AuditConfig] = Field(default_factory=dict)
     consent_choices: ChoicesConfig | None = None
     retention: RetentionConfig = RetentionConfig()
+    controller: ControllerConfig | None = None
+    rights: RightsConfig = RightsConfig()
     bias_detection: NecessityConfig | None = None
 
 

@@ -5,23 +5,26 @@ The report is what interfaces.md promises; the lift in it is computed from what 
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tacit import cases
 from tacit.core import configuration
 from tacit.core.declaration import Site
 from tacit.core.errors import Problem
 from tacit.demo import summary
-from tacit.demo.arrivals import Visitor, arrive
-from tacit.demo.client import POLICY, SITE, Newsroom, Tally
+from tacit.demo.arrivals import Arrivals, Visitor, arrive
+from tacit.demo.client import POLICY, SITE, Newsroom
+from tacit.demo.door import Door, Tally
+from tacit.demo.progress import bars
+from tacit.demo.shopping import go_shopping, leading
 from tacit.demo.twin import lift, twin
 
 THREADS = 4
@@ -32,16 +35,15 @@ FINDINGS_SECONDS = 10.0
 
 
 def declared() -> Site:
-    """The demonstration's own site."""
-    text = (files("tacit.demo") / "newsroom.yaml").read_text(encoding="utf-8")
-    return configuration.parse(text, source="newsroom.yaml").sites[SITE]
+    """The newsroom."""
+    return configuration.parse(cases.text(cases.HEADLINE), source=cases.HEADLINE).sites[SITE]
 
 
 def run(
     base_url: str,
-    keys: Mapping[str, str],
+    keys: Mapping[str, Mapping[str, str]],
     *,
-    close: Callable[[], None],
+    close: Callable[[Sequence[str]], None],
     visitors: int = 20_000,
     windows: int = 8,
     seed: int = 1,
@@ -49,11 +51,13 @@ def run(
     data: Path | None = None,
     report: Path,
     scan: Callable[[], None] | None = None,
+    shoppers: int | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Drive the service at `base_url` with the keys `app` and `officer`; returns and writes the report.
+    """Drive the service at `base_url` with the keys `app` and `officer` of each site; returns and writes the report.
 
-    `close` closes the open window, lets the engine learn and publishes; `scan`, if given, runs the audit after the last window.
+    `close(sites)` closes their open windows, lets the engine learn and publishes; `scan`, if given, runs the audit after the last window.
+    `shoppers` come to each of the shops, an eighth of the visitors if left out.
     Raises `Problem` where the service fails or accepts an event of somebody who opted out.
     """
     started = time.monotonic()
@@ -62,17 +66,21 @@ def run(
     policy = site.policies[POLICY]
     arrivals = arrive(visitors, seed=seed, data=data)
     console.print(f"{visitors:,} people come to the newsroom, in {windows} windows. {arrivals.source}", highlight=False)
-    newsroom = Newsroom(base_url, keys, arrivals, default_arm=policy.default_arm, fair=fair)
+    door = Door(base_url, keys[SITE], site=SITE, policy=POLICY)
+    newsroom = Newsroom(door, arrivals, default_arm=policy.default_arm, fair=fair)
     try:
-        total = _arrive(newsroom, arrivals.in_windows(windows), close, console)
+        total = _arrive(newsroom, door, arrivals.in_windows(windows), close, console)
         if scan is not None:
             scan()
-        findings = _findings(newsroom, wait=scan is None and not fair)
-        releases = len(newsroom.read_all("/v1/releases", "officer", "releases", site=SITE, limit=1000))
-        epsilon = _epsilon(newsroom.read("/v1/budget", "officer", site=SITE))
+        findings = _findings(door, wait=scan is None and not fair)
+        releases = len(door.read_all("/v1/releases", "officer", "releases", site=SITE, limit=1000))
+        epsilon = _epsilon(door.read("/v1/budget", "officer", site=SITE))
+        bundle = door.bundle() or {}
     finally:
-        newsroom.close()
-    console.print("The same people once more, with the same learner and without privacy, to see what privacy costs.")
+        door.close()
+    people = visitors // 8 if shoppers is None else shoppers
+    shops = go_shopping(base_url, keys, close=close, people=people, seed=seed, console=console)
+    console.print("The newsroom's people once more, with the same learner and without privacy, to see what privacy costs.")
     ours = lift(total.decisions, arrivals, default_arm=policy.default_arm)
     theirs = twin(arrivals, site, policy, windows=windows, seed=seed, fair=fair)
     found: dict[str, Any] = {
@@ -86,22 +94,24 @@ def run(
             "kept": ours.expected / theirs.expected if theirs.expected > 0 else 0.0,
         },
         "findings": findings,
+        "cases": {cases.HEADLINE: _headlines(bundle, total, arrivals, ours.expected), **shops},
         "seconds": round(time.monotonic() - started, 1),
     }
     report.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     summary.show(console, found, total, ours=ours, theirs=theirs, arrivals=arrivals, fair=fair, base_url=base_url, report=report)
-    if total.opted_out_accepted:
-        raise Problem(f"{total.opted_out_accepted} events of people who opted out were accepted", next_step="This is a fault of Tacit.")
+    if opted_out := total.opted_out_accepted + sum(one["opted_out_accepted"] for one in shops.values()):
+        raise Problem(f"{opted_out} events of people who opted out were accepted", next_step="This is a fault of Tacit.")
     return found
 
 
-def _arrive(newsroom: Newsroom, parts: Sequence[Sequence[Visitor]], close: Callable[[], None], console: Console) -> Tally:
+def _arrive(
+    newsroom: Newsroom, door: Door, parts: Sequence[Sequence[Visitor]], close: Callable[[Sequence[str]], None], console: Console
+) -> Tally:
     """Let everybody come, window after window. A terminal sees bars; anything else gets one line a window."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = Tally()
-    version = newsroom.wait_for_bundle(newer_than=0, seconds=FIRST_BUNDLE_SECONDS)
+    version = door.wait_for_bundle(newer_than=0, seconds=FIRST_BUNDLE_SECONDS)
     with (
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        bars(console) as progress,
         ThreadPoolExecutor(THREADS, thread_name_prefix="newsroom") as pool,
     ):
         everybody = progress.add_task("Visitors", total=sum(len(part) for part in parts))
@@ -119,9 +129,9 @@ def _arrive(newsroom: Newsroom, parts: Sequence[Sequence[Visitor]], close: Calla
                 raise
             served = time.monotonic() - began
             # Read again: an hour that ended while people came has published a bundle on its own.
-            version = max(version, newsroom.bundle_version())
-            close()
-            version = newsroom.wait_for_bundle(newer_than=version)
+            version = max(version, door.bundle_version())
+            close([SITE])
+            version = door.wait_for_bundle(newer_than=version)
             total.add(tally)
             refused = sum(tally.refused.values())
             closed = time.monotonic() - began - served
@@ -133,14 +143,33 @@ def _arrive(newsroom: Newsroom, parts: Sequence[Sequence[Visitor]], close: Calla
     return total
 
 
-def _findings(newsroom: Newsroom, *, wait: bool) -> list[dict[str, Any]]:
+def _findings(door: Door, *, wait: bool) -> list[dict[str, Any]]:
     """Open findings; with `wait`, a scan by somebody else is given a moment."""
     deadline = time.monotonic() + (FINDINGS_SECONDS if wait else 0.0)
     while True:
-        found = newsroom.read_all("/v1/findings", "officer", "findings", site=SITE)
+        found = door.read_all("/v1/findings", "officer", "findings", site=SITE)
         if found or time.monotonic() >= deadline:
             return found
         time.sleep(0.5)
+
+
+def _headlines(bundle: Mapping[str, Any], total: Tally, arrivals: Arrivals, reached: float) -> dict[str, Any]:
+    """The newsroom's account in the shape of the shops'."""
+    site = declared()
+    entry = bundle["policies"][POLICY] if bundle else {}
+    best = max(arrivals.rates, key=lambda arm: arrivals.rates[arm])
+    cells = ["|".join(values) for values in itertools.product(*(d.values for d in site.policies[POLICY].context))]
+    return {
+        "site": SITE,
+        "policy": POLICY,
+        "people": len(arrivals.visitors),
+        "decisions": len(total.decisions),
+        "events": {"accepted": total.accepted, "refused": dict(sorted(total.refused.items()))},
+        "rejected": dict(total.rejected),
+        "opted_out_accepted": total.opted_out_accepted,
+        "lift": reached,
+        "learned": {cell: {"best": best, **leading(entry, cell)} for cell in cells},
+    }
 
 
 def _epsilon(answer: Mapping[str, Any]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tacit.demo.arrivals import FAULT_ARM, FAULT_GROUP, FAULT_RATE, Arrivals
-from tacit.demo.client import Tally
+from tacit.demo.door import Tally
 from tacit.demo.twin import Lift
 
 REASONS = {
@@ -68,6 +69,9 @@ def show(
         highlight=False,
     )
     console.print()
+    console.rule("What the three cases learned", align="left")
+    console.print(_cases(found["cases"]), highlight=False)
+    console.print()
     console.rule("What the audit found", align="left")
     console.print(_planted(total, fair=fair), highlight=False)
     console.print(f"[bold]{escape(sentence(found['findings']))}[/]", highlight=False)
@@ -94,6 +98,20 @@ def sentence(findings: Sequence[Mapping[str, Any]]) -> str:
         f"{compared['rest_rate']:.0%}: a difference of {100 * compared['difference']:+.0f} points ({100 * low:+.0f} to {100 * high:+.0f}), "
         f"with {100 * worst['detail']['limit']:.0f} allowed{more}."
     )
+
+
+def _cases(cases: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("case", "where", "learned", "weight", "in truth the best"):
+        table.add_column(column, justify="right" if column == "weight" else "left")
+    for name, case in cases.items():
+        about = [name, f"{case['people']:,} people", f"{case['decisions']:,} decisions", f"lift {case['lift']:+.0%}"]
+        rows: list[tuple[str, Mapping[str, Any]]] = list(case["learned"].items())
+        for words, learned in itertools.zip_longest(about, rows, fillvalue=None):
+            cell, one = learned or ("", dict[str, Any]())
+            weight = "" if one.get("weight") is None else f"{one['weight']:.0%}"
+            table.add_row(*(escape(str(text or "")) for text in (words, cell, one.get("arm"), weight, one.get("best"))))
+    return table
 
 
 def _compared(finding: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 Vault = Literal["intake", "released"]
 
 
-def upgrade(engine: Engine, vault: Vault) -> None:
-    """Bring a vault to the newest revision; safe to call at every start and from several processes (one transaction)."""
+def upgrade(engine: Engine, vault: Vault, *, to: str = "head") -> None:
+    """Bring a vault to the newest revision, or to the one named; safe at every start and from several processes (one transaction)."""
     config = _config(vault)
     with engine.connect().execution_options(tacit_writes=True) as connection, connection.begin():
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def is_current(engine: Engine, vault: Vault) -> bool:

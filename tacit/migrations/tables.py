@@ -6,6 +6,7 @@ import audit.officer_tables
 import audit.tables
 import consent.notice_tables
 import consent.officer_tables
+import consent.rights_tables
 import consent.tables
 import ingest.tables
 import privacy.tables

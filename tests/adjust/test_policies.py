@@ -143,6 +143,19 @@ def test_what_changes_the_measure_or_is_wrong_is_refused(house: House, changes: 
     assert [v.version for v in house.book.store.versions("newsroom", "headline")] == [1]
 
 
+def test_a_refused_draft_says_where_and_what_to_do(house: House) -> None:
+    house.publish(SITE)
+    with pytest.raises(InvalidRequest) as wrong:
+        house.book.draft(SITE, "headline", {"rollout": 3}, actor="key_1")
+    assert [fault["pointer"] for fault in wrong.value.members["errors"]] == ["/config/rollout"]
+    with pytest.raises(InvalidRequest) as unwatched:
+        house.book.draft(SITE, "headline", {"guardrails": [{"measure": "nothing", "min": 1}]}, actor="key_1")
+    assert [fault["pointer"] for fault in unwatched.value.members["errors"]] == ["/config/guardrails/0/measure"]
+    with pytest.raises(Unchangeable) as misspelt:
+        house.book.draft(SITE, "headline", {"rolout": 0.5}, actor="key_1")
+    assert "spelling" in misspelt.value.next_step
+
+
 def test_a_version_cannot_take_people_of_another_policy_s_namespace(house: House) -> None:
     both = site(policy(namespace=Namespace("front", 0.0, 0.5)), policy("teaser"))
     house.publish(both)
@@ -185,6 +198,20 @@ def test_an_archived_policy_stays_so_until_a_version_is_approved(house: House) -
         house.book.archive(SITE, "headline", actor="key_1")
     house.book.roll_back(SITE, "headline", 1, actor="key_1")
     assert house.publish(SITE)["state"] == "running"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_draft_shows_nobody_its_default_arm_where_nothing_runs(house: House, waits: bool) -> None:
+    declared = site(policy(approval=waits))
+    house.publish(declared)
+    if not waits:
+        house.book.archive(declared, "headline", actor="key_1")
+    house.book.draft(declared, "headline", {"arms": {**policy().arms, "control": {"scale": 9.9}}}, actor="key_1")
+    assert house.publish(declared)["state"] == ("draft" if waits else "archived")
+    assert house.decision()["parameters"] == {"scale": 1.0}
+    house.book.approve(declared, "headline", actor="key_2")
+    assert house.publish(declared)["state"] == "running"
+    assert house.bundles.latest_payload("newsroom")["policies"]["headline"]["arms"]["control"] == {"scale": 9.9}  # type: ignore[index]
 
 
 def test_a_version_for_another_measure_never_runs(house: House) -> None:
@@ -254,3 +281,14 @@ FULL = policy(
 def test_a_policy_as_json_is_the_same_policy(one: Policy) -> None:
     assert changed(one, {}) == one
     assert changed(policy(), {k: v for k, v in config_of(one).items() if k == "rollout"}) == replace(policy(), rollout=one.rollout)
+
+
+def test_a_version_may_name_a_segment_of_the_site_and_no_other(house: House) -> None:
+    mobile = {"device": {"eq": "mobile"}}
+    declared = replace(SITE, segments={"mobile": mobile})
+    house.publish(declared)
+    with pytest.raises(InvalidRequest):
+        house.book.draft(declared, "headline", {"targeting": {"segment": "tablet"}}, actor="key_1")
+    house.book.draft(declared, "headline", {"targeting": {"not": {"segment": "mobile"}}}, actor="key_1")
+    house.book.approve(declared, "headline", actor="key_2")
+    assert house.publish(declared)["targeting"] == {"not": mobile}

@@ -99,7 +99,9 @@ def test_the_policy_is_compared_with_its_holdout_first_and_arms_share_the_error(
     rates = {key: [0.1, 0.1, 0.2, 0.1] for key in keys}
     found = sequences(counted, [draw(counted, rates, people, rng, number=n) for n in range(4)])
     assert [(one.name, one.against) for one in found] == [("policy", HOLDOUT), ("bigger", "control"), ("a_biggest", "control")]
+    assert all(one.difference is not None for one in found)
     best = found[2]
+    assert best.difference == pytest.approx(0.1, abs=0.006), "six standard errors: also where rates are far from the mean"
     assert best.low is not None
     assert best.high is not None
     assert best.low < 0.1 < best.high

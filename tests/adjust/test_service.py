@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from adjust.store import BundleStore, PolicyHistory
 from adjust.tables import bundles
 from privacy.releases import ReleaseStore
 from tacit.core.db import writing
-from tacit.core.declaration import policy_measure
+from tacit.core.declaration import Dimension, Kind, Measure, Site, policy_measure
 from tacit.core.errors import Conflict
 from tests.adjust.support import ROOT, WINDOW, FixedClock, MemoryEvidence, draw, policy, put, release, site, vault
 
@@ -144,3 +145,19 @@ def test_a_bundle_that_was_changed_in_the_vault_is_refused(house: House) -> None
         connection.execute(update(bundles).values(jws=jws.replace('"signature":"', '"signature":"AAAA', 1)))
     with pytest.raises(BundleInvalid):
         house.bundles.latest_payload("newsroom")
+
+
+def test_a_markov_policy_brings_its_tables_along_for_triggers(house: House) -> None:
+    steps = Dimension("section.from", ("news", "sport"))
+    both = (steps, replace(steps, name="section.to"))
+    counted = Measure("newsroom", "steps", Kind.TRANSITIONS, "page", "measurement", both, Decimal("0.1"))
+    arms = {"to_news": {"next": "news"}, "to_sport": {"next": "sport"}}
+    one = policy(arms=arms, context=(Dimension("section", ("news", "sport")),), learner="markov", transitions="steps")
+    whole = site(one)
+    declared = Site(whole.name, whole.privacy, "eu", None, (*whole.measures, counted), whole.policies)
+    put(house.database, release(counted, [100, 900, 0, 300, 100, 0, 0, 0, 0]), release(policy_measure("newsroom", one), [9] * 18))
+    assert house.engine.step(declared) == 1
+    chain = house.payload()["policies"]["headline"]["chain"]
+    assert chain["field"] == "section"
+    assert chain["next"]["news"]["sport"] > 0.8
+    assert set(chain["abandonment"]) == {"news", "sport", "other"}

@@ -37,9 +37,11 @@ PATHS = (
 )
 
 NOISE = {"value", "values", "difference", "low", "high", "rate", "trials", "trials_sd", "sentence", "weights", "default"}
+NOISE |= {"verdict", "sequences", "needed", "detectable", "sample_ratio", "kpis", "guardrails"}
 """Keys of JSON under which there is noise, or what follows from it."""
 
 NOISY_COLUMNS = {("bundles", "jws"), ("policy_states", "state")}
+NOISY_COLUMNS |= {("models", name) for name in ("parameters_json", "metrics_json", "weights_json")}
 HIDDEN = "~"
 
 _RANDOM = re.compile(r"\b(rel|blk|bnd|find|scan|key)_[0-9a-z]{26}\b|\b[0-9a-f]{16,64}\b")

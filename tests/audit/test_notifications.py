@@ -25,6 +25,7 @@ from standardwebhooks import Webhook
 from audit.deliveries import Notifier
 from audit.errors import AddressRefused, UnknownSubscription
 from audit.notifications import Channel, Notice
+from audit.officer_tables import subscriptions
 from audit.scan import SlotTakenOver
 from audit.subscriptions import MOST, Subscriptions
 from tacit.core.errors import Conflict
@@ -143,6 +144,20 @@ def test_a_message_is_tried_again_with_growing_waits_until_it_is_dead(told: Told
         told.scan()
         assert told.notifier.once() == 0
         assert told.numbers("pager") == {"pending": 0, "delivered": 1, "dead": 1}
+
+
+def test_an_address_that_is_none_holds_up_nobody_else(told: Told) -> None:
+    with receiving() as receiver:
+        for name, url in (("a", "https://a..b/"), ("b", "https://xn--/"), ("c", f"https://{'a' * 64}.example/")):
+            told.tell(name, Channel.WEBHOOK, url, Notice.BREACH)
+        told.tell("d", Channel.MAIL, OFFICER, Notice.BREACH)
+        with told.vault.begin() as connection:  # as one could be stored before such addresses were refused
+            connection.execute(subscriptions.update().where(subscriptions.c.name == "d").values(address="=?x?b?!!!?=@example.org"))
+        told.tell("z", Channel.WEBHOOK, receiver.url, Notice.BREACH)
+        told.found()
+        assert told.notifier.once() == 1
+        assert [told.numbers(name) for name in "abc"] == [{"pending": 1, "delivered": 0, "dead": 0}] * 3
+        assert told.numbers("d")["dead"] == 1
 
 
 def test_settled_messages_are_deleted_after_the_sites_term(told: Told) -> None:

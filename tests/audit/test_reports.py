@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from audit import report_html, report_pdf
-from audit.document import Chart, Table, document_of
+from audit.blocks import Chart, Table
+from audit.document import document_of
 from audit.errors import NoSuchScan, UnknownPreset
 from audit.presets import PRESETS
 from audit.reporting import Report, Reports

@@ -24,7 +24,7 @@ from tacit.core.errors import Forbidden, Problem, RequestTooLarge, Unauthenticat
 from tests.consent.support import CANARY, NOTICE, SITE, Room, tcf
 
 STATUS = {Unauthenticated: 401, Forbidden: 403, RequestTooLarge: 413, IdempotencyConflict: 409}
-PATHS = ["", "/withdraw", "/query", "/history"]
+PATHS = ["", "/withdraw", "/query", "/history", "/receipt"]
 KEYS = {"app": Role.APP, "write": Role.WRITE, "officer": Role.OFFICER}
 DECLARED = parse("sites: {newsroom: {privacy: {epsilon: 1, delta: 1.0e-6}, jurisdiction: {default: us-ca, header: X-Region}}}")
 

@@ -150,12 +150,13 @@ def test_each_run_leaves_its_proof_and_none_for_two_days_is_late(here: Room) -> 
     retention = Retention(here.engine, DECLARED, here.clock)
     assert retention.standing(SITE)["late"]
     entries = retention.run(SITE)
-    assert [entry.body["job"] for entry in entries] == ["records", "messages", "served", "idempotency"]
+    assert [entry.body["job"] for entry in entries] == ["records", "messages", "rights", "served", "idempotency"]
     standing = retention.standing(SITE)
     assert not standing["late"]
     assert [(job["job"], job["days"], len(job["runs"])) for job in standing["jobs"]] == [
         ("records", 100, 1),
         ("messages", 30, 1),
+        ("rights", 100, 1),
         ("served", 365, 1),
         ("idempotency", 1, 1),
     ]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consent.ages import too_young
 from consent.gate import Decision, Outcome
 from consent.jurisdictions import JURISDICTIONS, Regime, jurisdiction_of
+from consent.models import Signals
 from consent.purposes import BIAS_DETECTION, RULE_SHA256, RULE_VERSION, TERMS
 from consent.rules import OPT_OUT_REGIME, Rules, SiteRules
 from tacit.core.configuration import parse
 from tacit.core.declaration import PURPOSES, Necessity
 from tacit.core.errors import ConfigurationInvalid
 from tacit.ropa import ropa
-from tests.consent.support import CANARY, NOTICE, SITE, START_MS, Room, asking, room
+from tests.consent.support import CANARY, NOTICE, SITE, START_MS, Room, asking, room, states_of
 
 DAY_MS = 86_400_000
 HASHES = {"2026-11.2": "ab3c6cad7f8e98ca100ca285c1a22892764395cf6e7a517e5a94c90eb7ce85dc"}
@@ -84,6 +87,35 @@ def test_gpc_binds_the_silent_under_an_opt_out_regime(tmp_path: Path) -> None:
     assert outcome(here, "measurement") == ("deny", "withdrawn")
     assert outcome(here, "personalisation") == ("allow", "opt_out_regime")
     here.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ({"signals": Signals(gpc=True)}, "gpc"),
+        ({"signals": Signals(gpp="garbage")}, "signal_unreadable"),
+        ({"age_band": "under_13"}, "minor"),
+    ],
+)
+def test_whoever_sent_an_opt_out_or_is_too_young_is_not_silent_about_what_was_not_asked(
+    tmp_path: Path, said: dict[str, Any], cause: str
+) -> None:
+    here = room(tmp_path, here=replace(CALIFORNIA, necessity=STATEMENT))
+    here.service.record(SITE, replace(asking(measurement=True), jurisdiction="us-ca", **said))
+    assert {outcome(here, purpose) for purpose in PURPOSES} == {("deny", cause)}
+    here.close()
+
+
+def test_what_was_not_asked_stays_open_where_nothing_removes_or_nothing_is_presumed(tmp_path: Path) -> None:
+    here = room(tmp_path, here=CALIFORNIA)
+    here.service.record(SITE, replace(asking(measurement=False), jurisdiction="us-ca"))
+    assert outcome(here, "personalisation") == ("allow", "opt_out_regime")
+    here.close()
+    (tmp_path / "plain").mkdir()
+    plain = room(tmp_path / "plain")
+    receipt = plain.service.record(SITE, asking(measurement=True, gpc=True))
+    assert states_of(receipt, plain.receipts) == {"measurement": ("refused", "gpc")}
+    plain.close()
 
 
 def test_somebody_known_to_be_under_opt_in_rules_is_never_presumed_to_agree(tmp_path: Path) -> None:

@@ -204,8 +204,8 @@ def test_evidence_holds_a_commitment_that_opens_with_the_nonce_and_nothing_else(
     assert [entry.body["commitment"] for _, entry in pending] == promised
     with reading(here.engine) as connection:
         row = dict(connection.execute(select(consent_records).where(consent_records.c.seq == pending[0][0])).one()._mapping)
-    nonce, said = row.pop("nonce"), {k: v for k, v in row.items() if k not in ("seq", "evidence_index")}
-    said["pseudonym"] = said["pseudonym"].hex()
+    nonce, said = row.pop("nonce"), {k: v for k, v in row.items() if k not in ("seq", "evidence_index", "pseudonym")}
+    said["who"] = said["who"].hex()
     assert hmac.digest(nonce, canonical(said), "sha256").hex() == promised[0]
 
 

@@ -15,7 +15,7 @@ from tacit.core import logs, rootkey
 from tacit.core.access import Caller, KeyStore, Role
 from tacit.core.claims import Claims
 from tacit.core.db import connect, empty_wal, reading, released_metadata, writing
-from tacit.core.errors import Forbidden, Problem, StorageUnavailable, Unauthenticated, UnknownSite
+from tacit.core.errors import Forbidden, Problem, StorageUnavailable, Unauthenticated, UnknownKey, UnknownSite
 from tacit.core.rootkey import RootKey, RootKeyUnusable
 from tacit.core.settings import Settings
 
@@ -36,6 +36,21 @@ def test_a_key_is_shown_once_and_only_its_hash_is_stored(engine: Engine, tmp_pat
     assert key.rsplit("_", 1)[1].encode() not in stored
     with pytest.raises(Unauthenticated):
         KeyStore(engine).identify(key + "x")
+
+
+def test_a_revoked_key_is_known_to_nobody_and_stays_in_the_list(engine: Engine) -> None:
+    store = KeyStore(engine)
+    gone, other = store.create("newsroom", Role.APP, now_ms=1), store.create("shop", Role.APP, now_ms=2)
+    key_id = store.identify(gone).key_id
+    store.revoke(key_id, now_ms=5)
+    store.revoke(key_id, now_ms=9)
+    with pytest.raises(Unauthenticated):
+        store.identify(gone)
+    assert store.identify(other).site == "shop"
+    assert [(row["site"], row["revoked_ms"]) for row in store.all()] == [("newsroom", 5), ("shop", None)]
+    assert [row["id"] for row in store.all("newsroom")] == [key_id]
+    with pytest.raises(UnknownKey):
+        store.revoke("key_nobody", now_ms=5)
 
 
 def test_a_key_speaks_for_its_own_site_only() -> None:
@@ -139,6 +154,20 @@ def test_a_log_line_cannot_contain_an_identifier() -> None:
     assert first["many"] == [logs.WITHHELD, 3]
     assert first["error"] == "ValueError"
     assert [o["event"] for o in others] == ["library", "library"]
+
+
+def test_libraries_write_a_line_only_when_something_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, chatty = logging.getLogger(), logging.getLogger("somebody.chatty")
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(chatty, "level", logging.INFO)
+    monkeypatch.setattr(logging.getLogger("tacit"), "level", logging.INFO)
+    logs.configure()
+    logging.captureWarnings(capture=False)
+    chatty.info("loaded")
+    chatty.warning("broken")
+    logs.Log("test").info("it.happened")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["library", "it.happened"]
 
 
 def test_a_database_that_cannot_be_written_is_a_problem_with_a_next_step(tmp_path: Path) -> None:

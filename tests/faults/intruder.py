@@ -25,6 +25,7 @@ LABELS = {
     "'tacit wrapping v1'": ("tacit wrapping v1",),
     "f'tacit {purpose} v1'": ("tacit session v1", "tacit signing v1"),
     "'fingerprint'": ("fingerprint",),
+    "'receipt'": ("receipt",),
     "'seen messages'": ("seen messages",),
     "'undeclared values'": ("undeclared values",),
     "f'person {purpose}'": tuple(f"person {p}" for p in (*PURPOSES, BOOKKEEPING)),

@@ -21,10 +21,11 @@ NOBODY = ""
 DECLARED = ["newsroom", "pages", "headline", "by_age", "crm", "front.headline"]
 """What some parameter or field has to name, so that more than refusals is tried."""
 
-UNTIL = ("/v1/findings/{id}/accept", "/v1/findings/{id}/assign")
-"""What takes a time from now on. No schema can say so, so an otherwise valid body may be refused."""
+BEYOND_SCHEMAS = ("/v1/findings/{id}/accept", "/v1/findings/{id}/assign", "/v1/evidence/witness", "/v1/policies/{policy}")
+"""What takes a time from now on, a note that only a witness can sign, or a policy that fits its site. No schema can say so: a body that is
+valid otherwise may be refused."""
 
-_UNTIL = """
+_REFUSABLE = """
 [[operations]]
 include-path = "{path}"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
@@ -67,7 +68,7 @@ def failures(house: House, role: str, *, examples: int, seed: int = 27560, phase
     place = house.settings.data
     bound = "".join(f'"{name}" = {{dictionary = "declared", probability = 0.6}}\n' for name in _NAMED)
     site = '"query.site" = "newsroom"\n' if role == "admin" else ""
-    relative = "".join(_UNTIL.replace("{path}", path) for path in UNTIL)
+    relative = "".join(_REFUSABLE.replace("{path}", path) for path in BEYOND_SCHEMAS)
     config = place / f"schemathesis-{role}.toml"
     config.write_text(f"warnings = false\n[dictionaries.declared]\nvalues = {json.dumps(DECLARED)}\n[parameters]\n{site}{bound}{relative}")
     command = ["-m", "schemathesis.cli", "--config-file", str(config), "run", f"{house.url}/openapi.json", "--checks", "all", "--no-color"]

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import httpx
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
 
-from tacit.core.access import Role
+import httpx
+import pytest
+
+from tacit.app import BODY_LIMIT, create_app
+from tacit.core.access import KeyStore, Role
+from tacit.core.db import connect
+from tacit.core.errors import Unauthenticated
 from tests.conftest import House
 
 WRITE, APP, OFFICER, AUDITOR, MANAGER, ADMIN = Role.WRITE, Role.APP, Role.OFFICER, Role.AUDITOR, Role.MANAGER, Role.ADMIN
@@ -29,6 +37,17 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/consents/history": KEEP,
     "POST /v1/consents/explain": KEEP,
     "POST /v1/consents/simulate": KEEP,
+    "POST /v1/consents/receipt": KEEP,
+    "POST /v1/rights/access": KEEP,
+    "POST /v1/rights/export": KEEP,
+    "POST /v1/rights/erase": KEEP,
+    "POST /v1/rights/object": KEEP,
+    "POST /v1/rights/restrict": KEEP,
+    "POST /v1/rights/lift": KEEP,
+    "POST /v1/rights/query": KEEP | READ,
+    "POST /v1/rights/reject": DECIDE,
+    "POST /v1/rights/extend": DECIDE,
+    "GET /v1/rights": READ,
     "GET /v1/notices": EVERYBODY,
     "GET /v1/rules": EVERYBODY,
     "GET /v1/notices/{name}": EVERYBODY,
@@ -74,6 +93,11 @@ MAY: dict[str, set[Role] | None] = {
     "POST /v1/policies/{policy}/resume": STEER,
     "POST /v1/policies/{policy}/archive": STEER,
     "POST /v1/policies/{policy}/kill": STEER | {OFFICER},
+    "GET /v1/models": READ,
+    "GET /v1/models/{policy}/compare": READ,
+    "GET /v1/models/{policy}/{version}": READ,
+    "POST /v1/models/{policy}/rollback": STEER,
+    "POST /v1/models/{policy}/versus": STEER,
     "GET /v1/findings": READ,
     "GET /v1/findings/{id}": READ,
     "POST /v1/findings/{id}/price": DECIDE,
@@ -111,6 +135,7 @@ FILLED = {
     "notice": "nobody",
     "path": "0/000.p/1",
     "key": "headline",
+    "version": "1",
 }
 
 NEEDED = {"/v1/estimates": {"measure": "pages"}, "/v1/evidence/proof": {"index": "0"}, "/v1/evidence/consistency": {"from": "0"}}
@@ -148,5 +173,52 @@ def test_each_role_may_what_the_table_says_and_is_refused_before_anything_is_rea
 
 
 def test_an_auditor_changes_nothing() -> None:
-    reading = {"POST /v1/signals/decode"}
+    reading = {"POST /v1/signals/decode", "POST /v1/rights/query"}
     assert not [line for line, roles in MAY.items() if roles and AUDITOR in roles and not line.startswith("GET ") and line not in reading]
+
+
+def test_a_revoked_key_ends_and_lists_show_no_key(house: House) -> None:
+    listed = house.tacit("keys", "list", "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    assert all(key not in listed.stdout for key in house.keys.values())
+    engine = connect(house.settings.released_location)
+    store = KeyStore(engine)
+    ended = store.identify(house.keys["officer"]).key_id
+    assert ended in listed.stdout
+    assert house.tacit("keys", "revoke", ended).returncode == 0
+    with pytest.raises(Unauthenticated):
+        store.identify(house.keys["officer"])
+    assert store.identify(house.keys["auditor"]).role is Role.AUDITOR
+    assert house.tacit("keys", "revoke", "key_nothing").returncode == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/v1/policies/headline/approve", b"application/json"),
+        ("PUT", "/v1/subscriptions/pager", b"application/json"),
+        ("POST", "/v1/findings/finding_nobody/comment", b"application/json"),
+        ("POST", "/login", b"application/x-www-form-urlencoded"),
+        ("POST", "/login", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_nobody_can_make_the_service_hold_a_body_without_an_end(house: House, method: str, path: str, kind: bytes) -> None:
+    taken, answers = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        assert taken < 100, "it reads for ever"
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9), "headers": [(b"content-type", kind)],
+    }  # fmt: skip
+    asyncio.run(create_app(house.settings)(scope, receive, send))
+    assert answers[0]["status"] in (400, 401, 403, 413)
+    assert taken * 65_536 <= BODY_LIMIT + 65_536

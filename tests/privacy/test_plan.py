@@ -26,7 +26,7 @@ from tacit.core.declaration import Bounds, Declaration, Kind, ValueRange
 from tests.privacy.world import EPOCH, WINDOW, World, count, shop
 
 ROOT = Path(__file__).parents[2]
-DEMO = load(ROOT / "tacit" / "demo" / "newsroom.yaml")
+DEMO = load(ROOT / "tacit" / "cases" / "headline-prominence.yaml")
 
 EVERYTHING = parse(
     """
@@ -41,7 +41,13 @@ sites:
       mood: {event: mood, by: {mood: [good, bad, unsure]}, local: {epsilon: 1}, per_window: 2, share: 0.1}
       lost: {event: lost, windows: 24, share: 0.0000000001}
     policies:
-      headline: {zone: top, arms: {a: {}, b: {}}, context: {device: [mobile]}, reward: {event: click}, share: 0.2}
+      headline:
+        zone: top
+        arms: {a: {}, b: {}}
+        context: {device: [mobile]}
+        reward: {event: click}
+        share: 0.15
+        kpis: {bounce: {kind: rate, share: 0.05}}
     audits:
       by_age: {policy: headline, groups: {age: [young, old]}, share: 0.1}
     consent_choices: {share: 0.0333}
