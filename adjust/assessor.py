@@ -1,7 +1,7 @@
 """Assesses every experiment of a site when there is something new, and pauses a policy that crosses a guardrail.
 
 The invariant: an assessment, the order to pause and its line in the evidence log are one transaction; a person who lets a paused policy
-run again is not overruled by the same guardrail.
+run again is not overruled by the same guardrail, until there is another version of it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from adjust.recent import recent
 from adjust.sequential import sequence_json, sequences
 from privacy.releases import ReleaseStore
 from tacit.core import logs
+from tacit.core.clock import from_iso
 from tacit.core.db import writing
 from tacit.core.declaration import Policy, Site
 from tacit.core.evidence import Entry, EvidenceLog
@@ -105,7 +106,9 @@ class Assessor:
 
     def _pause(self, site: Site, effective: Effective, watched: list[Watched], connection: Connection) -> bool:
         policy = effective.policy.name
-        overruled = {row["reason"] for row in self._book.controls.history(site.name, policy) if row["actor"] == ENGINE}
+        since_ms = next((v.at_ms for v in self._book.store.versions(site.name, policy) if v.version == effective.version), 0)
+        orders = self._book.controls.history(site.name, policy)
+        overruled = {row["reason"] for row in orders if row["actor"] == ENGINE and from_iso(row["at"]) >= since_ms}
         for one in watched:
             reason = f"{GUARDRAIL}{one.name}"
             if not one.crossed or reason in overruled or effective.controls.paused is not None:

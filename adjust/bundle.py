@@ -26,7 +26,8 @@ from tacit.core.declaration import Holdout, Policy
 from tacit.core.evidence import canonical
 from tacit.core.rootkey import RootKey
 
-TYPE = "tacit-bundle+json"
+TYPE, PART_TYPE = "tacit-bundle+json", "tacit-bundle-part+json"
+"""The JWS header's `typ` of a whole bundle and of one zone's part, so that neither can be taken for the other."""
 
 RUNNING = "running"
 """The only state in which a policy decides."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from adjust.bundle import TYPE, Payload
+from adjust.bundle import PART_TYPE, Payload
 from adjust.decide import Decider
 from adjust.store import BundleStore
 from tacit.core import jws, logs
@@ -54,7 +54,7 @@ class Current:
             policies = {name: entry for name, entry in self.payload["policies"].items() if entry["zone"] == zone}
             if not policies:
                 return None
-            part = jws.sign(self.payload | {"policies": policies, "zone": zone}, TYPE, root.signing_key())
+            part = jws.sign(self.payload | {"policies": policies, "zone": zone}, PART_TYPE, root.signing_key())
             found = self.shards[zone] = Signed.of(canonical(part))
         return found
 

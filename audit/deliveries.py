@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import httpx
 from sqlalchemy import Engine, Row
 
 from audit import mail
@@ -45,19 +44,18 @@ class Notifier:
             return 0
         failed: set[tuple[str, str]] = set()
         delivered = 0
-        with outgoing.client() as client:
-            for row in due:
-                place = (row.site, row.subscription)
-                if place in failed:
-                    self._settle(row, {"next_ms": self._clock.now_ms() + wait_ms(1)})
-                    continue
-                outcome = self._send(client, row)
-                if outcome == "sent" or outgoing.is_delivered(outcome):
-                    self._settle(row, {"state": store.DELIVERED, "outcome": outcome, "settled_ms": self._clock.now_ms()}, tried=True)
-                    delivered += 1
-                else:
-                    failed.add(place)
-                    self._after_failure(row, outcome)
+        for row in due:
+            place = (row.site, row.subscription)
+            if place in failed:
+                self._settle(row, {"next_ms": self._clock.now_ms() + wait_ms(1)})
+                continue
+            outcome = self._send(row)
+            if outcome == "sent" or outgoing.is_delivered(outcome):
+                self._settle(row, {"state": store.DELIVERED, "outcome": outcome, "settled_ms": self._clock.now_ms()}, tried=True)
+                delivered += 1
+            else:
+                failed.add(place)
+                self._after_failure(row, outcome)
         return delivered
 
     def run(self, stop: threading.Event) -> None:
@@ -71,7 +69,7 @@ class Notifier:
             if not delivered:
                 stop.wait(POLL_SECONDS)
 
-    def _send(self, client: httpx.Client, row: Row[Any]) -> str:
+    def _send(self, row: Row[Any]) -> str:
         now_ms = self._clock.now_ms()
         if row.channel == Channel.MAIL:
             try:
@@ -80,7 +78,7 @@ class Notifier:
                 return "refused"
             return mail.send(self._settings, letter)
         secret = secret_of(self._root, row.site, row.subscription, row.secret)
-        return outgoing.post(client, row.address, secret, row.id, row.body.encode(), at_seconds=now_ms // 1000)
+        return outgoing.post(row.address, secret, row.id, row.body.encode(), at_seconds=now_ms // 1000)
 
     def _after_failure(self, row: Row[Any], outcome: str) -> None:
         now_ms = self._clock.now_ms()

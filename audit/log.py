@@ -105,6 +105,12 @@ class Log:
                 raise EvidenceDamaged(examiner.size, "the log is shorter than the tree that stands over it")
         return examiner
 
+    def newest(self, kind: str) -> Logged | None:
+        """The newest entry of a kind, of whatever site."""
+        with reading(self.engine) as connection:
+            row = store.newest(connection, kind)
+        return None if row is None else Logged(row.idx, row.at_ms, row.kind, row.site, json.loads(row.body), row.leaf)
+
     def list(
         self, site: str | None = None, *, kind: str | None = None, limit: int = 100, after: int | None = None
     ) -> tuple[builtins.list[Logged], int | None]:

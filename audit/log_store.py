@@ -66,6 +66,11 @@ def page(connection: Connection, *, site: str | None, kind: str | None, after: i
     return connection.execute(query).all()
 
 
+def newest(connection: Connection, kind: str) -> Row[Any] | None:
+    """The newest entry of a kind."""
+    return connection.execute(select(evidence).where(evidence.c.kind == kind).order_by(evidence.c.idx.desc()).limit(1)).first()
+
+
 def subtree_counts(connection: Connection) -> dict[int, int]:
     """How many subtrees are stored at each level."""
     query = select(subtrees.c.level, func.count()).group_by(subtrees.c.level)

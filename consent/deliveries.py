@@ -10,7 +10,6 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from sqlalchemy import Engine, Row
 
 from consent import webhooks_store as store
@@ -52,23 +51,22 @@ class Deliveries:
             return Sent()
         failed: set[tuple[str, str]] = set()
         delivered = put_off = dead = 0
-        with outgoing.client() as client:
-            for row in due:
-                place = (row.site, row.webhook)
-                if place in failed:
-                    self._settle(row, {"next_ms": self._clock.now_ms() + wait_ms(1)})
-                    put_off += 1
-                    continue
-                outcome = self._send(client, row)
-                if outgoing.is_delivered(outcome):
-                    self._settle(row, {"state": store.DELIVERED, "outcome": outcome, "settled_ms": self._clock.now_ms()}, tried=True)
-                    delivered += 1
-                    continue
-                failed.add(place)
-                if self._after_failure(row, outcome):
-                    dead += 1
-                else:
-                    put_off += 1
+        for row in due:
+            place = (row.site, row.webhook)
+            if place in failed:
+                self._settle(row, {"next_ms": self._clock.now_ms() + wait_ms(1)})
+                put_off += 1
+                continue
+            outcome = self._send(row)
+            if outgoing.is_delivered(outcome):
+                self._settle(row, {"state": store.DELIVERED, "outcome": outcome, "settled_ms": self._clock.now_ms()}, tried=True)
+                delivered += 1
+                continue
+            failed.add(place)
+            if self._after_failure(row, outcome):
+                dead += 1
+            else:
+                put_off += 1
         return Sent(delivered, put_off, dead)
 
     def run(self, stop: threading.Event) -> None:
@@ -82,10 +80,10 @@ class Deliveries:
             if not sent.delivered:
                 stop.wait(POLL_SECONDS)
 
-    def _send(self, client: httpx.Client, row: Row[Any]) -> str:
+    def _send(self, row: Row[Any]) -> str:
         """The status of the answer, or why there is none."""
         secret, at_seconds = self._webhooks.secret_of(row), self._clock.now_ms() // 1000
-        return outgoing.post(client, row.url, secret, row.id, row.body.encode(), at_seconds=at_seconds)
+        return outgoing.post(row.url, secret, row.id, row.body.encode(), at_seconds=at_seconds)
 
     def _after_failure(self, row: Row[Any], outcome: str) -> bool:
         """Whether the message is dead now: it is too old, or the receiver said that it is gone for good."""

@@ -58,6 +58,7 @@ def section(audit: Audit, scan: ScanRow | None) -> AuditSection:
     return AuditSection(
         name=audit.name,
         finding=Finding(verdict, _sentence(audit, scan, verdict)),
+        scan=scan["id"],
         chart=IntervalChart(
             id=f"audit-{audit.name}",
             title=f"{audit.name}: each group against all others",

@@ -138,6 +138,8 @@ class AuditSection:
     finding: Finding
     chart: IntervalChart | None
     empty: Empty | None = None
+    scan: str | None = None
+    """Id of the scan that is shown; its report is linked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ import consent.rights_api
 import consent.signals_api
 import consent.webhooks_api
 import dashboards.api
+import dashboards.reports
 import privacy.api
 import privacy.estimates_api
 from adjust.api import AdjustEndpoint
@@ -243,6 +244,7 @@ def _routers(
     yield audit.evidence_api.router(services.evidence, services.notary, authorise, public=declaration.evidence.public)
     yield officers_api.router(*records.readers(declaration, released, clock), services.releases, authorise)
     yield dashboards.api.router(services.dashboards, services.sessions)
+    yield dashboards.reports.router(services.dashboards, services.reports, services.sessions)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -66,7 +66,7 @@ def page_services(
         lift=_Lift(releases, experiments, declaration),
         scans=_Scans(audits, declaration),
         findings=audit_readers,
-        evidence=_Evidence(evidence),
+        evidence=_Evidence(evidence, audits, tuple(declaration.sites)),
         alerts=audit_readers,
         clock=clock,
     )
@@ -263,8 +263,19 @@ class _Audits:
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     log: Log
+    audits: AuditStore
+    sites: tuple[str, ...]
 
     def head(self) -> EvidenceHead:
         size = self.log.size()
         newest = self.log.list(limit=1, after=size - 2)[0] if size else []
-        return EvidenceHead(size=size, head=newest[0].leaf.hex() if newest else "", verified_at=None, first_bad=None)
+        verified, bad = self.log.newest("evidence.verified"), None
+        for site in self.sites[:1]:  # every site is told of a damaged log
+            bad = next((a for a in self.audits.alerts(site, limit=1000)[0] if a.kind == "evidence.damaged"), None)
+        still = bad is not None and (verified is None or bad.at_ms > verified.at_ms)
+        return EvidenceHead(
+            size=size,
+            head=newest[0].leaf.hex() if newest else "",
+            verified_at=None if verified is None else verified.at_ms,
+            first_bad=int(bad.detail["from"][0]) if bad is not None and still else None,
+        )

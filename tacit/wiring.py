@@ -150,6 +150,7 @@ class SanitiserServices:
     announce_lapses: Callable[[str], None]
     deliveries: Deliveries
     retention: Retention
+    notary: Notary
     alert: Callable[[str, str, list[str]], None]
     rights: Rights
     rotation: Rotation
@@ -320,6 +321,7 @@ def sanitiser(settings: Settings, declaration: Declaration, *, clock: Clock | No
         announce_lapses=lambda site: outbox.announce_lapses(intake.engine, site, now_ms=clock.now_ms()),
         deliveries=Deliveries(intake.engine, Webhooks(intake.engine, root, clock), clock),
         retention=Retention(intake.engine, declaration, clock),
+        notary=notary,
         alert=lambda kind, site, names: _alert(audits, released, kind, site, names, clock),
         rights=intake.rights,
         rotation=Rotation(intake.engine, intake.subjects, clock),
@@ -338,7 +340,7 @@ def _anchors(declaration: Declaration, notary: Notary, claims: Claims, clock: Cl
 
 
 def _alert(audits: AuditStore, released: Engine, kind: str, site: str, names: list[str], clock: Clock) -> None:
-    what = {"retention.late": "jobs", "rights.overdue": "kinds"}[kind]
+    what = {"retention.late": "jobs", "rights.overdue": "kinds", "evidence.damaged": "from"}[kind]
     with writing(released) as connection:
         audits.raise_alert(site, kind, {what: names}, at_ms=clock.now_ms(), connection=connection)
 

@@ -9,12 +9,14 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from audit.evidence_errors import EvidenceDamaged
 from audit.results import ScanResult
 from privacy.models import Window
 from privacy.plans import fingerprint
 from tacit.core import logs
 from tacit.core.declaration import Site
 from tacit.core.errors import Problem
+from tacit.core.evidence import Entry
 from tacit.wiring import SanitiserServices
 
 TICK_SECONDS = 0.5
@@ -30,6 +32,7 @@ EVENTS = (
     "release.held",
     "plan.made",
     "policy.paused",
+    "evidence.damaged",
     "retention.late",
     "rights.overdue",
     "subject_key.destroyed",
@@ -63,6 +66,7 @@ class Worker:
         self._looked: dict[str, int] = {}
         self._reminded: dict[str, int] = {}
         self._retained: dict[str, int] = {}
+        self._verified: int | None = None
         self._tended: dict[str, int] = {}
 
     def once(self) -> Done:
@@ -89,10 +93,11 @@ class Worker:
                     log.fault("work.failed", problem, step=name, site=site.name)
                 except Exception as error:
                     log.fault("work.failed", error, step=name, site=site.name)
-        try:
-            self._consent_evidence()
-        except Exception as error:
-            log.fault("work.failed", error, step="consent")
+        for name, work in {"consent": self._consent_evidence, "verify": self._verify_evidence}.items():
+            try:
+                work()
+            except Exception as error:
+                log.fault("work.failed", error, step=name)
         return done
 
     def run(self, stop: threading.Event, *, parent: int | None = None) -> None:
@@ -232,6 +237,27 @@ class Worker:
             log.warning(kind, site=site.name)
             services.alert(kind, site.name, names)
             services.claims.finish(job, slot)
+
+    def _verify_evidence(self) -> None:
+        """Read the whole evidence log once a day, hold it against every checkpoint that was kept, and put on record that it verifies.
+
+        Of a log that does not, every site is told; nothing is entered, because nothing that follows a bad entry proves anything.
+        """
+        services, job = self._services, "verify-evidence"
+        slot = services.clock.now_ms() // DAY_MS * DAY_MS
+        if self._verified == slot or services.claims.is_done(job, slot):
+            return
+        if not services.claims.take(job, slot, now_ms=services.clock.now_ms()):
+            return
+        try:
+            size = services.notary.verify().size
+        except EvidenceDamaged as damage:
+            for site in services.declaration.sites.values():
+                self._alarm("evidence.damaged", site, slot, [str(damage.first_bad)])
+        else:
+            services.evidence.append([Entry("evidence.verified", "*", {"size": size})])
+        services.claims.finish(job, slot)
+        self._verified = slot
 
     def _consent_evidence(self) -> None:
         """Move commitments to consent changes, proofs of rights requests and destructions of lookup keys into the evidence log.

@@ -6,8 +6,10 @@ message goes to the address that was checked, and nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
+from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -53,22 +55,27 @@ def wait_ms(attempts: int) -> int:
     return round(min(LONGEST_WAIT_MS, FIRST_WAIT_MS << 2 * min(attempts - 1, 12)) * _random.uniform(0.8, 1.2))
 
 
-def client() -> httpx.Client:
-    """What messages are posted with."""
-    return httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
+def post(url: str, secret: str, message_id: str, body: bytes, *, at_seconds: int) -> str:
+    """Post one signed message: the status of the answer, or `timeout` or `no_connection`.
 
-
-def post(through: httpx.Client, url: str, secret: str, message_id: str, body: bytes, *, at_seconds: int) -> str:
-    """Post one signed message: the status of the answer, or `timeout` or `no_connection`."""
+    It takes at most `TIMEOUT_SECONDS` in all, also where a receiver sends a byte now and then.
+    """
     signed = headers(secret, message_id, at_seconds=at_seconds, body=body)
+    sent = {**signed, "content-type": "application/json", "user-agent": "Tacit-Webhooks"}
     try:
-        sent = {**signed, "content-type": "application/json", "user-agent": "Tacit-Webhooks"}
-        with through.stream("POST", url, content=body, headers=sent) as answer:
-            return str(answer.status_code)
-    except httpx.TimeoutException:
+        return str(asyncio.run(asyncio.wait_for(_status(url, body, sent), TIMEOUT_SECONDS)))
+    except (httpx.TimeoutException, TimeoutError):
         return "timeout"
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):  # a name that is none, such as a..b, is found out by whoever looks it up
         return "no_connection"
+
+
+async def _status(url: str, body: bytes, sent: Mapping[str, str]) -> int:
+    async with (
+        httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as through,
+        through.stream("POST", url, content=body, headers=sent) as answer,
+    ):
+        return answer.status_code
 
 
 def is_delivered(outcome: str) -> bool:

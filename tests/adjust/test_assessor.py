@@ -139,6 +139,11 @@ def test_a_guardrail_pauses_the_policy_once_and_a_person_can_let_it_run_again(ho
     assert house.assessor.step(house.site) == []
     assert house.book.effective(house.site, "headline").standing.state == "running"
     assert [g["crossed"] for g in house.store.latest("newsroom", "headline")["guardrails"]] == [True]  # type: ignore[index]
+    house.clock.now += 1
+    house.book.draft(house.site, "headline", {"explore": 0.1}, actor="key_one")
+    house.book.approve(house.site, "headline", actor="key_two")
+    house.book.declare(house.site)
+    assert house.assessor.step(house.site) == ["headline"], "another version is watched anew"
 
 
 def test_a_site_measure_s_guardrail_counts_its_noise(house: House) -> None:

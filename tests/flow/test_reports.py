@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import httpx
 import pytest
 
 from tacit import wiring
@@ -43,3 +44,19 @@ def test_http_and_the_command_line_give_the_same_bytes(served: House, scanned: s
     printed = served.tacit("report", "--site", "newsroom", "--preset", "eu_ai_act", "--format", "json")
     assert printed.stdout.encode() == answer.content
     assert served.tacit("report", "--site", "newsroom", "--audit", "nothing").returncode == 1
+
+
+def test_the_audits_page_leads_to_the_report_behind_its_log_in(served: House, scanned: str) -> None:
+    with httpx.Client(base_url=served.url, timeout=30) as browser:
+        assert browser.get(f"/audits/{scanned}/report").headers["location"].startswith("/login?next=/audits/")
+        assert browser.get(f"/audits/{scanned}/report.pdf").status_code == 401
+        form = {"key": served.keys["auditor"], "next": "/audits"}
+        assert browser.post("/login", data=form, headers={"origin": served.url}).status_code == 303
+        page = browser.get("/audits").text
+        assert f'href="/audits/{scanned}/report"' in page
+        assert f'href="/audits/{scanned}/report.pdf"' in page
+        report = browser.get(f"/audits/{scanned}/report")
+        assert "Bias audit by_age" in report.text
+        assert "default-src 'none'" in report.headers["content-security-policy"]
+        assert browser.get(f"/audits/{scanned}/report.pdf").content.startswith(b"%PDF-")
+        assert browser.get("/audits/scan_nothing/report").status_code == 404

@@ -17,8 +17,10 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from websockets.sync.client import connect
 
+from adjust.bundle import PART_TYPE, verify
+from adjust.errors import BundleInvalid
 from tacit import wiring
-from tacit.core import configuration
+from tacit.core import configuration, jws, rootkey
 from tacit.worker import Worker
 from tests.conftest import House, build
 
@@ -211,6 +213,11 @@ def test_a_new_bundle_is_pushed_over_both_ways_and_a_zone_has_its_own_bundle(sho
     part = requests.get(f"{shop.url}/v1/bundles/shop", params={"zone": "front.order"}, timeout=10)
     assert requests.get(f"{shop.url}/v1/bundles/shop", params={"zone": "nowhere"}, timeout=10).status_code == 404
     assert len(part.content) < len(whole.content)
+    root = rootkey.load(shop.settings).signing_key().public_key()
+    assert set(verify(whole.content, root)["policies"]) == {"headline", "order"}
+    with pytest.raises(BundleInvalid):
+        verify(part.content, root)  # a part cannot pass for the whole
+    assert jws.verify(part.json(), PART_TYPE, root)["zone"] == "front.order"
     assert part.headers["etag"] != whole.headers["etag"]
     events: list[dict[str, Any]] = []
     with (
