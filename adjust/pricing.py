@@ -109,12 +109,12 @@ class Pricing:
             stopped = False
         wanted = Controls.of(orders)
         known = self.known(site, policy)
+        if known is None:
+            return Price(None, None, None, "Cannot tell what this costs: nothing was released about this policy yet.")
         before, after = (
             self._ordered(site, policy, one, known)
             for one in (standing, replace(standing, **{key: getattr(wanted, key) for key in orders}))
         )
-        if known is None:
-            return Price(None, None, None, "Cannot tell what this costs: nothing was released about this policy yet.")
         old, new = (np.array([weights[cell] for cell in known.cells]) for weights in (before, after))
         rates, share = _rates(known.beliefs), known.people / max(known.people.sum(), 1e-9)
         default = float(share @ rates[:, 0])

@@ -48,12 +48,22 @@ def scale_over(values: Iterable[float], *, zero: bool = True, about: int = 4) ->
         high = low + 1.0
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    steps = [m * power for m in (1, 2, 5, 10)]
+    at = next(i for i, step in enumerate(steps) if step >= rough * (1 - 1e-9))
+    first, last = _ticks(low, high, steps[at])
+    if first == last and at > 0:  # a wide step of which one tick alone lies inside
+        at -= 1
+        first, last = _ticks(low, high, steps[at])
+    step = steps[at]
     room = 0.03 * (high - low)
     low -= room if low < first * step - 1e-9 * step else 0.0
     high += room if high > last * step + 1e-9 * step else 0.0
     return Scale(low, high, tuple(round(k * step, 12) for k in range(first, last + 1)))
+
+
+def _ticks(low: float, high: float, step: float) -> tuple[int, int]:
+    """The first and the last multiple of a step between two values."""
+    return math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
 
 
 def in_unit(value: float, unit: Unit, places: int | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adjust.errors import NoBundle, NothingToCorrect, PolicyState, UnknownModel, UnknownPolicy
+from adjust.errors import NothingToCorrect, PolicyState, UnknownModel, UnknownPolicy
 from adjust.fairness import spread
 from audit.ports import Cap, Change, Constrain, Equalise, Pause, RollBack
 from tacit.core.db import writing
@@ -179,6 +179,7 @@ def test_alike_weights_are_not_the_cause(tmp_path: Path) -> None:
         house.corrections.price("newsroom", "headline", Constrain(0.05))
 
 
-def test_before_the_first_bundle_there_is_nothing_to_price(tmp_path: Path) -> None:
-    with pytest.raises(NoBundle):
-        Audited(tmp_path).corrections.price("newsroom", "headline", Cap("larger", 0.1))
+def test_before_the_first_release_a_price_cannot_be_told_and_holds_nothing_up(tmp_path: Path) -> None:
+    found = Audited(tmp_path).corrections.price("newsroom", "headline", Cap("larger", 0.1))
+    assert (found.lift_before, found.lift_after, found.sd) == (None, None, None)
+    assert "Cannot tell" in found.sentence

@@ -18,6 +18,7 @@ from adjust import models_api
 from adjust.errors import UnknownModel
 from adjust.models_store import ModelStore
 from adjust.policies import PolicyBook
+from adjust.pricing import Pricing
 from adjust.service import Engine
 from adjust.store import BundleStore, PolicyHistory
 from privacy.releases import ReleaseStore
@@ -37,6 +38,7 @@ class House:
         self.database, self.evidence, self.clock = database, MemoryEvidence(), FixedClock()
         self.bundles, self.models = BundleStore(database, ROOT), ModelStore(database)
         releases, self.book = ReleaseStore(database), PolicyBook(database, self.evidence, self.clock)
+        self.pricing = lambda: Pricing(releases, self.models, self.book)
         self.engine = Engine(releases, self.bundles, PolicyHistory(database), self.evidence, ROOT, self.clock, self.models, self.book)
 
     def window(self, number: int, best: int) -> dict:
@@ -90,7 +92,7 @@ def client(house: House) -> Client:
         return Caller("key_1", "newsroom", role), named or "newsroom"
 
     app = FastAPI()
-    app.include_router(models_api.router(house.models, house.book, declaration(POLICY), authorise))
+    app.include_router(models_api.router(house.models, house.book, house.pricing, declaration(POLICY), authorise))
     statuses = {"unauthenticated": 401, "forbidden": 403, "unknown-model": 404, "unknown-policy": 404}
     app.add_exception_handler(Problem, lambda _request, problem: JSONResponse({"type": problem.type}, statuses[problem.type]))
     return Client(app)

@@ -73,6 +73,14 @@ class RightsWorld(World):
     notices: Notices
     explanations: Explanations
     text: str | None = None
+    others: list[RightsWorld] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Together with the processes that were opened beside it."""
+        for other in self.others:
+            other.close()
+        self.door.settled()
+        super().close()
 
     def ask(self, kind: Kind, subject: str = PERSON, *, key: str | None = None, sure: Verification = SURE, **more: Any) -> dict[str, Any]:
         return self.rights.ask(SITE, RightsRequest(kind, subject, verification=sure, **more), idempotency_key=key)
@@ -98,7 +106,8 @@ class RightsWorld(World):
 
     def again(self) -> RightsWorld:
         url = self.engine.url.render_as_string(hide_password=False)
-        return open_rights(self.path, clock=self.clock, engine=connect(url), text=self.text)
+        self.others.append(open_rights(self.path, clock=self.clock, engine=connect(url), text=self.text))
+        return self.others[-1]
 
 
 def open_rights(
