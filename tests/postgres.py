@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 
 @contextmanager
-def server(_directory: Path | None = None) -> Iterator[str]:
+def server() -> Iterator[str]:
     """A running server's superuser URL for SQLAlchemy with psycopg 3.
 
     Its files lie in a folder that another user may enter: as root the server runs as somebody else, and pytest's own folders are closed.

@@ -383,7 +383,7 @@ def test_a_finding_past_its_due_date_is_put_on_record_once_for_each_date(office:
 
 
 def test_on_postgres_scans_and_people_at_once_take_their_steps_one_after_the_other(tmp_path: Path) -> None:
-    with server(tmp_path / "postgres") as url:
+    with server() as url:
         inside = empty_database(url, "desk")
         engine = connect(inside)
         migrations.upgrade(engine, "released")

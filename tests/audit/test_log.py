@@ -67,7 +67,7 @@ def vault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         return
     from tests import postgres
 
-    with postgres.server(tmp_path) as url:
+    with postgres.server() as url:
         engine = connect(postgres.empty_database(url, "evidence"))
         released_metadata.create_all(engine)
         yield engine

@@ -234,6 +234,6 @@ def test_a_killed_owners_slot_is_scanned_once_by_another(tmp_path: Path) -> None
 
 
 def test_on_postgres_each_slot_is_scanned_once_also_when_an_owner_is_killed(tmp_path: Path) -> None:
-    with server(tmp_path / "postgres") as url:
+    with server() as url:
         race(empty_database(url, "slots")).dispose()
         race(empty_database(url, "killed"), kill_at=5).dispose()

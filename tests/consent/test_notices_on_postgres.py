@@ -45,7 +45,7 @@ def test_no_grant_slips_past_a_material_version_on_sqlite(tmp_path: Path) -> Non
 
 
 def test_no_grant_slips_past_a_material_version_on_postgres(tmp_path: Path) -> None:
-    with server(tmp_path / "postgres") as url:
+    with server() as url:
         engine = connect(empty_database(url, "notices"))
         migrations.upgrade(engine, "intake")
         here = furnished(engine, tmp_path)

@@ -28,7 +28,7 @@ from tests.postgres import empty_database, server
 
 def test_postgres_tells_each_change_and_lapse_once_and_lets_only_retention_delete(tmp_path: Path) -> None:
     clock, root = FixedClock(), RootKey(b"r" * 32)
-    with server(tmp_path / "postgres") as url:
+    with server() as url:
         engine = connect(empty_database(url, "officers"))
         migrations.upgrade(engine, "intake")
         with pytest.raises(InvalidRequest), reading(engine) as connection:  # a text that Postgres cannot hold is the sender's fault

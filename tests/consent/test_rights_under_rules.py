@@ -44,7 +44,7 @@ LAPSED, HOLDS = "lapsed", (None, "objected", "restricted")
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("postgres")) as url:
+    with server() as url:
         yield url
 
 

@@ -122,7 +122,7 @@ def test_of_two_lengths_that_start_at_once_one_gets_the_key_on_postgres_too(tmp_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a container without XDG_RUNTIME_DIR makes the server's package warn at import
         from tests import postgres
-    with postgres.server(tmp_path) as url:
+    with postgres.server() as url:
         engine = connect(postgres.empty_database(url, "custody"))
         intake_metadata.create_all(engine)
         custody = Custody(tmp_path / "custody", engine, RootKey(b"r" * 32), FixedClock())

@@ -52,7 +52,7 @@ def test_concurrent_charges_never_exceed_the_epoch_on_postgres(tmp_path: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a container without XDG_RUNTIME_DIR makes the server's package warn at import
         from tests import postgres
-    with postgres.server(tmp_path) as url:
+    with postgres.server() as url:
         engine = connect(postgres.empty_database(url, "ledger"))
         released_metadata.create_all(engine)
         Ledger(engine, FixedClock()).charge(shop(), window(0), [count("common", share="0.2")])

@@ -36,7 +36,7 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         warnings.simplefilter("ignore")  # a container without XDG_RUNTIME_DIR makes the server's package warn at import
         from tests import postgres
     place = tmp_path_factory.mktemp("postgres")
-    with postgres.server(place) as url:
+    with postgres.server() as url:
         urls = (postgres.empty_database(url, "machine_intake"), postgres.empty_database(url, "machine_released"))
         yield from opened(Home(urls, place / "custody"))
 
